@@ -1,0 +1,21 @@
+"""What the numbers were measured on."""
+
+import platform
+from pathlib import Path
+
+import torch
+
+from mnist_helpers.training import usable_cores
+
+
+def describe():
+    """Processor or GPU, cores that may be used, and versions, in one line."""
+    if torch.cuda.is_available():
+        name = torch.cuda.get_device_name()
+    else:
+        try:
+            lines = Path("/proc/cpuinfo").read_text().splitlines()
+            name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+        except (OSError, StopIteration):
+            name = platform.processor() or platform.machine()
+    return f"{name}, {usable_cores()} cores, Python {platform.python_version()}, PyTorch {torch.__version__}"

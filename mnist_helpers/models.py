@@ -1,0 +1,52 @@
+"""The networks: plain `nn.Module`s from `float32 (N, 1, 28, 28)` to ten logits `(N, 10)`."""
+
+import torch
+from torch import nn
+
+from .data import normalize
+
+
+class MLP(nn.Module):
+    """The fully connected network 784-128-64-10 with ReLU between: 109,386 parameters.
+
+    Args:
+        hidden: widths of the two hidden layers.
+    """
+
+    def __init__(self, hidden=(128, 64)):
+        super().__init__()
+        first, second = hidden
+        self.config = {"hidden": [first, second]}
+        self.layers = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(784, first),
+            nn.ReLU(),
+            nn.Linear(first, second),
+            nn.ReLU(),
+            nn.Linear(second, 10),
+        )
+
+    def forward(self, images):
+        """Logits `(N, 10)` of normalised images `(N, 1, 28, 28)`."""
+        return self.layers(images)
+
+
+def count_parameters(model):
+    """The number of trainable parameters of `model`."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+@torch.inference_mode()
+def predict_logits(model, images, batch_size=1000):
+    """Logits `float32 (N, 10)` of raw images `(N, 28, 28)` on a scale of 0 to 255, in evaluation mode.
+
+    The images are normalised and forwarded `batch_size` at a time, which bounds the memory, and travel to the model's
+    device if they are elsewhere. The model is left in the mode (training or evaluation) that it was in.
+    """
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    try:
+        return torch.cat([model(normalize(batch.to(device))) for batch in images.split(batch_size)])
+    finally:
+        model.train(was_training)

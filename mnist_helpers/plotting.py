@@ -1,0 +1,183 @@
+"""Every figure of the course. Each function draws data on `ax` (a new figure's by default), prints one sentence that
+says what the figure shows, for a reader who cannot see it, and returns the `Axes`."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+# Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
+
+
+def plot_digits(images, titles=None, *, columns=10, ax=None):
+    """A grid of images `(N, 28, 28)`, `uint8` or float, each under its title if there are any (N of them, in any form
+    that `str` accepts)."""
+    titles = [""] * len(images) if titles is None else [str(title) for title in _list(titles)]
+    ax = _tiles(images.cpu().float(), titles, columns, ax, cmap="gray", vmin=0)
+    shown = ", ".join(titles[:20]) + (", ..." if len(titles) > 20 else "")
+    print(f"{_plural(len(images), 'digit image')}{': ' + shown if any(titles) else ''}.")
+    return ax
+
+
+def plot_weights(model, *, count=32, columns=8, ax=None):
+    """The incoming weights of the first `count` units of the first layer, each `(784,)` as a 28×28 picture.
+
+    Raises:
+        ValueError: the first layer with weights is not a `Linear` with 784 inputs.
+    """
+    layer = next((module for module in model.modules() if isinstance(module, torch.nn.Linear)), None)
+    if layer is None or layer.in_features != 784:
+        raise ValueError("the first linear layer does not read 784 pixels, so its weights are no pictures of 28×28")
+    weights = layer.weight.detach().cpu()[:count].view(-1, 28, 28)
+    limit = weights.abs().max()
+    ax = _tiles(weights, [""] * len(weights), columns, ax, cmap="PuOr", vmin=-limit, vmax=limit)
+    print(
+        f"First-layer weights of {len(weights)} units as 28×28 pictures: purple where ink speaks for the unit, orange "
+        f"where it speaks against; mean size {weights.abs().mean():.3f}, largest {limit:.2f}."
+    )
+    return ax
+
+
+def plot_pixel_values(images, *, ax=None):
+    """Histogram (log scale) of the pixel values of `uint8` images, with their mean and standard deviation."""
+    ax = ax or _new_axes(7, 3)
+    pixels = images.flatten().cpu()
+    counts = torch.bincount(pixels.int(), minlength=256).float()
+    ax.bar(range(256), counts, width=1, color=BLUE)
+    ax.set(yscale="log", xlabel="pixel value (0 = paper, 255 = full ink)", ylabel="number of pixels")
+    mean = (counts * torch.arange(256)).sum().item() / len(pixels)
+    ax.axvline(mean, color=ORANGE, linestyle="--", label=f"mean {mean:.1f}")
+    ax.legend()
+    print(
+        f"Pixel values of {_plural(len(images), 'image')}: {counts[0] / len(pixels):.0%} of the pixels are 0, "
+        f"{counts[253:].sum() / len(pixels):.0%} are 253 or more, the mean is {mean:.1f}."
+    )
+    return ax
+
+
+def plot_history(history, *, axes=None):
+    """Loss and accuracy by epoch, train and validation, of a `History`, on two axes, which are returned."""
+    axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")[1] if axes is None else axes
+    epochs = range(1, len(history) + 1)
+    for ax, what, unit in ((axes[0], "loss", "cross-entropy (nats)"), (axes[1], "accuracy", "accuracy (%)")):
+        factor = 100 if what == "accuracy" else 1
+        for part, color, style in (("train", BLUE, "o-"), ("validation", ORANGE, "s--")):
+            ax.plot(epochs, [factor * x for x in getattr(history, f"{part}_{what}")], style, color=color, label=part)
+        ax.set(xlabel="epoch", ylabel=unit)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.grid(alpha=0.3)
+        ax.legend()
+    print(
+        f"Over {_plural(len(history), 'epoch')} the train loss went from {history.train_loss[0]:.3f} to "
+        f"{history.train_loss[-1]:.3f}, the validation loss from {history.validation_loss[0]:.3f} to "
+        f"{history.validation_loss[-1]:.3f}; validation accuracy ended at {history.validation_accuracy[-1]:.2%}."
+    )
+    return axes
+
+
+def plot_confusion(confusion, *, ax=None):
+    """Confusion matrix `int64 (10, 10)`, rows true, columns predicted. The colour shows the mistakes alone, which the
+    right answers on the diagonal would outshine."""
+    ax = ax or _new_axes(6, 5.4)
+    counts = confusion.cpu()
+    mistakes = counts.clone().fill_diagonal_(0)
+    worst = max(1, int(mistakes.max()))
+    ax.imshow(mistakes, cmap="Blues", vmin=0, vmax=worst)
+    for true in range(10):
+        for predicted in range(10):
+            dark = mistakes[true, predicted] > 0.6 * worst
+            weight = "bold" if true == predicted else "normal"
+            ax.text(predicted, true, int(counts[true, predicted]), ha="center", va="center", fontsize=8, weight=weight,
+                    color="white" if dark else "black")  # fmt: skip
+    ax.set(xticks=range(10), yticks=range(10), xlabel="predicted digit", ylabel="true digit")
+    true, predicted = divmod(int(mistakes.argmax()), 10)
+    print(
+        f"Confusion matrix of {counts.sum():,} images, {mistakes.sum():,} off the diagonal; the most frequent mistake "
+        f"is a {true} read as a {predicted}, {_plural(int(mistakes.max()), 'time')}."
+    )
+    return ax
+
+
+def plot_mistakes(result, split, *, count=20, columns=10, ax=None):
+    """The `count` most confident mistakes of an `Evaluation` of `split`: true → predicted digit, and confidence."""
+    chosen = result.mistakes[:count]
+    if len(chosen) == 0:
+        raise ValueError("there are no mistakes to show")
+    titles = [
+        f"{result.labels[i]}→{result.predictions[i]} {result.probabilities[i].max():.0%}" for i in chosen.tolist()
+    ]
+    return plot_digits(split.images.cpu()[chosen], titles, columns=columns, ax=ax)
+
+
+def plot_probabilities(probabilities, *, truth=None, ax=None):
+    """The ten `probabilities` `(10,)` as bars; the highest is blue, and the true digit, if given, has a green outline."""
+    ax = ax or _new_axes(5, 2.6)
+    values = 100 * probabilities.detach().cpu().numpy()
+    best = int(values.argmax())
+    bars = ax.bar(range(10), values, color=[BLUE if digit == best else GREY for digit in range(10)])
+    if truth is not None:
+        bars[truth].set(edgecolor=GREEN, linewidth=3)
+    ax.set(xticks=range(10), ylim=(0, 100), xlabel="digit", ylabel="probability (%)")
+    second = int(np.argsort(values)[-2])
+    sentence = f"The network says {best} with {values[best]:.1f} %, then {second} with {values[second]:.1f} %"
+    print(sentence + ("." if truth is None else f"; the label is {truth}."))
+    return ax
+
+
+def plot_prediction(prediction, *, truth=None, axes=None):
+    """The image that the network saw, and its ten probabilities, of a `Prediction`; returns the two axes."""
+    axes = plt.subplots(1, 2, figsize=(7, 2.6), layout="constrained", width_ratios=(1, 2))[1] if axes is None else axes
+    axes[0].imshow(prediction.image, cmap="gray", vmin=0, vmax=255)
+    axes[0].set(xticks=[], yticks=[], title=f"says {prediction.digit}" + ("" if truth is None else f", label {truth}"))
+    plot_probabilities(prediction.probabilities, truth=truth, ax=axes[1])
+    return axes
+
+
+def plot_calibration(calibration, *, ax=None):
+    """Reliability diagram of a `Calibration`: accuracy against confidence; the diagonal is honest confidence."""
+    ax = ax or _new_axes(4.6, 4)
+    filled = calibration.counts > 0
+    ax.plot([0, 100], [0, 100], color=GREY, linestyle="--", label="honest")
+    x, y = (100 * values[filled] for values in (calibration.confidence, calibration.accuracy))
+    ax.plot(x, y, color=BLUE, marker="o", label="the network")
+    for left, up, count in zip(x, y, calibration.counts[filled].tolist(), strict=True):
+        ax.annotate(f"{count:,}", (left, up), xytext=(6, -9), textcoords="offset points", fontsize=7)
+    ax.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 108), ylim=(0, 104))
+    ax.legend(loc="upper left")
+    top = int(filled.nonzero()[-1])
+    print(
+        f"Reliability of {calibration.counts.sum():,} predictions in {filled.sum()} filled bins: in the most confident "
+        f"bin ({calibration.counts[top]:,} images) confidence is {calibration.confidence[top]:.1%} and accuracy "
+        f"{calibration.accuracy[top]:.1%}; expected calibration error {calibration.error:.2%}."
+    )
+    return ax
+
+
+def _plural(count, word):
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def _list(values):
+    return values.tolist() if isinstance(values, (torch.Tensor, np.ndarray)) else list(values)
+
+
+def _new_axes(width, height):
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def _tiles(images, titles, columns, ax, **image_options):
+    """Draw float images `(N, 28, 28)` as one picture, `columns` a row, with room for the titles above each."""
+    if len(images) == 0 or len(titles) != len(images):
+        raise ValueError(f"there are {len(images)} images and {len(titles)} titles to show")
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    gap, head = 3, 11 if any(titles) else 3
+    canvas = np.full((rows * (28 + head), columns * (28 + gap)), np.nan)
+    ax = ax or _new_axes(0.85 * columns + 0.2, 0.85 * rows * (28 + head) / (28 + gap) + 0.1)
+    for position, (image, title) in enumerate(zip(images, titles, strict=True)):
+        top, left = position // columns * (28 + head) + head, position % columns * (28 + gap)
+        canvas[top : top + 28, left : left + 28] = image
+        ax.text(left + 14, top - 2, title, ha="center", va="bottom", fontsize=8)
+    ax.imshow(canvas, **image_options)
+    ax.axis("off")
+    return ax

@@ -1,0 +1,113 @@
+"""The interactive parts: thin ipywidgets around the rooms before this one. Each shows a picture and a sentence, live in
+a running notebook and as a still image where nothing runs, as on GitHub."""
+
+import base64
+import io
+from contextlib import redirect_stdout
+
+import ipywidgets as widgets
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image, ImageOps
+
+from .data import affine
+from .plotting import plot_prediction
+from .prediction import ImageError, predict
+
+
+class Interactive(widgets.VBox):
+    """Controls above a picture and a sentence that follow them.
+
+    Args:
+        controls: list of ipywidgets; `draw` is called whenever the `value` of one changes.
+        draw: function without arguments that returns the picture (PNG bytes) and the sentence.
+    """
+
+    def __init__(self, controls, draw):
+        self.draw = draw
+        self.picture, self.sentence = widgets.Image(format="png"), widgets.HTML()
+        super().__init__([*controls, self.picture, self.sentence])
+        for control in controls:
+            control.observe(self.refresh, "value")
+        self.refresh()
+
+    def refresh(self, change=None):
+        """Draw anew. A picture that cannot be read leaves the last one and says why."""
+        try:
+            self.picture.value, self.sentence.value = self.draw()
+        except ImageError as error:
+            self.sentence.value = f"This picture cannot be used: {error}."
+
+    def _repr_mimebundle_(self, **kwargs):
+        still = {"image/png": base64.b64encode(self.picture.value).decode(), "text/plain": self.sentence.value}
+        return super()._repr_mimebundle_(**kwargs) | still
+
+
+def browse(model, split):
+    """Step through a `Split` with a slider: each image, its label and the ten probabilities of `model`."""
+    position = widgets.IntSlider(max=len(split) - 1, description="image", layout={"width": "30em"})
+
+    def draw():
+        prediction = predict(model, split.images[position.value].cpu())
+        return _picture(prediction, truth=int(split.labels[position.value]))
+
+    return Interactive([position], draw)
+
+
+def transform(model, image, truth=None):
+    """Rotate, shift and scale a digit `uint8 (28, 28)` with sliders: the original, what the network sees, and its ten
+    probabilities."""
+    sliders = [
+        widgets.FloatSlider(0, min=-180, max=180, step=5, description="rotate (°)"),
+        widgets.FloatSlider(0, min=-10, max=10, step=1, description="right (px)"),
+        widgets.FloatSlider(0, min=-10, max=10, step=1, description="down (px)"),
+        widgets.FloatSlider(1, min=0.4, max=1.6, step=0.05, description="scale (×)"),
+    ]
+    image = image.cpu()
+
+    def draw():
+        rotation, right, down, scale = (slider.value for slider in sliders)
+        moved = affine(image.unsqueeze(0), rotation=rotation, shift=(right, down), scale=scale)[0]
+        return _picture(predict(model, moved), truth=truth, original=image)
+
+    return Interactive(sliders, draw)
+
+
+def read_picture(model, examples):
+    """Choose one of `examples`, a dict of name to PIL image, or upload a file, and see what `model` makes of it; a
+    switch turns the MNIST-style fit off."""
+    chosen = widgets.Dropdown(options=list(examples), description="picture")
+    upload = widgets.FileUpload(accept="image/*", multiple=False, description="your own file")
+    style = widgets.ToggleButtons(options=["as MNIST was made", "only shrunk"])
+
+    def draw():
+        picture = examples[chosen.value]
+        if upload.value:
+            try:
+                picture = Image.open(io.BytesIO(upload.value[0]["content"]))
+            except (OSError, Image.DecompressionBombError) as error:
+                raise ImageError(f"{upload.value[0]['name']} is not a picture that can be read") from error
+        prediction = predict(model, picture, fit=style.value == "as MNIST was made")
+        return _picture(prediction, original=ImageOps.contain(picture.convert("RGBA"), (300, 300)))
+
+    def forget_upload(change):
+        upload.value = ()
+
+    chosen.observe(forget_upload, "value")
+    return Interactive([chosen, upload, style], draw)
+
+
+def _picture(prediction, truth=None, original=None):
+    """PNG bytes of a prediction, with the `original` on the left if given, and the sentence about it."""
+    figure = Figure(figsize=(9 if original is not None else 7, 2.6), layout="constrained", dpi=80)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 2 if original is None else 3, width_ratios=(1, 2) if original is None else (1, 1, 2))
+    if original is not None:
+        axes[0].imshow(original, cmap="gray")
+        axes[0].set(xticks=[], yticks=[], title="the picture")
+        axes = axes[1:]
+    with redirect_stdout(io.StringIO()) as said:  # the sentence belongs under the picture, not in the cell's output
+        plot_prediction(prediction, truth=truth, axes=axes)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue(), said.getvalue().strip()

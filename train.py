@@ -1,0 +1,89 @@
+"""Train the network on MNIST, evaluate it on the test set, save it, and show one prediction.
+
+Everything but the printing is in `mnist_helpers`; `python train.py --help` lists the options.
+"""
+
+import argparse
+import sys
+
+import mnist_helpers as mh
+
+PICTURE = "prediction.png"
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        description="Train a 784-128-64-10 network on MNIST, evaluate it, save it, and show one prediction.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--epochs", type=int, default=10, help="passes over the training images")
+    parser.add_argument("--batch-size", type=int, default=512, help="images per step")
+    parser.add_argument("--learning-rate", type=float, default=8e-3, help="peak of the one-cycle schedule")
+    parser.add_argument("--seed", type=int, default=0, help="of the weights, the shuffling and the augmentation")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--augment", action="store_true", help="rotate, shift, scale and shear the training images")
+    parser.add_argument("--output", default="mnist_model.pth", help="checkpoint, written after every epoch")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint at --output")
+    return parser.parse_args(arguments)
+
+
+def report(history):
+    print(
+        f"epoch {len(history):3}  loss {history.train_loss[-1]:.4f}  "
+        f"validation accuracy {history.validation_accuracy[-1]:.2%}  {history.seconds[-1]:.2f} s",
+        flush=True,
+    )
+
+
+def show(model, split):
+    """The first test image with its label and the prediction: in a window, or as a file where there is no display."""
+    import matplotlib.pyplot as plt  # only now: training needs no figures
+
+    label = int(split.labels[0])
+    axes = mh.plot_prediction(mh.predict(model, split.images[0]), truth=label)
+    if plt.get_backend().lower() == "agg":  # what Matplotlib takes where it finds no display
+        axes[0].figure.savefig(PICTURE)
+        print(f"The picture is in {PICTURE}.")
+    else:
+        plt.show()
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    device = mh.pick_device(options.device)
+    mnist = mh.load_mnist(device)
+    mh.set_seed(options.seed)
+    model = mh.MLP().to(device)
+    print(f"Training {mh.count_parameters(model):,} parameters on {device}.")
+
+    history = mh.fit(
+        model,
+        mnist.train,
+        mnist.validation,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        augment=mh.Augmentation() if options.augment else None,
+        seed=options.seed,
+        checkpoint=options.output,
+        resume=options.resume,
+        on_epoch=report,
+        progress=False,
+    )
+    if history.interrupted:
+        print(f"Interrupted after {len(history)} epochs; the same command with --resume goes on.")
+        return 130
+
+    print(f"Test set: {mh.evaluate(model, mnist.test)}")
+    print(f"Saved {options.output}.")
+    show(model, mnist.test)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (ValueError, OSError, mh.DataError, FloatingPointError) as error:
+        sys.exit(f"train.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
