@@ -1,0 +1,43 @@
+# make run    sets everything up in .venv and runs train.py
+# make test   sets everything up and runs all tests: helpers, faults, every cell of every notebook
+# make lab    sets everything up and opens the course in JupyterLab
+# On Windows, see "Without make" in README.md.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: run test lab offline refresh address benchmark
+
+run: $(READY)
+	$(BIN)/python train.py
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pytest
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+# The notebooks once more as on a machine without a network: no data folder, no mirrors, an empty cache.
+offline: $(READY)
+	folder=$$(mktemp -d) && MNIST_DATA= MNIST_MIRRORS= XDG_CACHE_HOME=$$folder TMPDIR=$$folder $(BIN)/pytest notebooks; \
+	status=$$?; rm -rf $$folder; exit $$status
+
+# Run notebooks and store their outputs: make refresh, or make refresh ONLY="01 03".
+refresh: $(READY)
+	$(BIN)/python scripts/notebooks.py refresh $(ONLY)
+
+# Change the repository's address everywhere: make address REPO=owner/name.
+address: $(READY)
+	$(BIN)/python scripts/notebooks.py address $(REPO)
+
+benchmark: $(READY)
+	$(BIN)/python benchmarks/core.py
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, and this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv || { echo "No virtual environment could be made; on Debian and Ubuntu install python3-venv."; exit 1; }
+	$(BIN)/python -m pip install -e ".[course,test]"
+	@touch $@
