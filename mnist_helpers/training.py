@@ -3,6 +3,7 @@
 import os
 import random
 import time
+import zipfile
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
@@ -13,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from tqdm.auto import tqdm
 
-from . import models
 from .data import Batches, atomic_write
-from .models import predict_logits
+from .models import MLP, predict_logits
 
 FORMAT = "mnist_helpers checkpoint, version 1"
+NETWORKS = {"MLP": MLP}  # what a checkpoint may name and load_checkpoint may build
 
 
 class CheckpointError(ValueError):
@@ -326,13 +327,15 @@ def load_checkpoint(path, *, model=None, device="cpu"):
         CheckpointError: the file is damaged, is something else, or holds another architecture.
     """
     state = _read_checkpoint(path)
-    architecture = state["architecture"]
     if model is None:
-        # Names in the file are looked up among this package's own networks only.
-        known = {cls.__name__: cls for cls in vars(models).values() if isinstance(cls, type)}
-        if architecture["name"] not in known:
-            raise CheckpointError(f"{path} holds a {architecture['name']}; pass such a network as model=")
-        model = known[architecture["name"]](**architecture["config"])
+        # The name in the file is looked up among this package's own networks only.
+        name, config = state["architecture"]["name"], state["architecture"]["config"]
+        if name not in NETWORKS:
+            raise CheckpointError(f"{path} holds a {name}; pass such a network as model=")
+        try:
+            model = NETWORKS[name](**config)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{path} holds a {name} that cannot be built: {error}") from error
     _load_weights(path, model, state)
     return Checkpoint(model.to(device).eval(), {k: v for k, v in state.items() if k != "model"})
 
@@ -351,13 +354,16 @@ def _read_checkpoint(path):
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {str(path)!r}")
     try:
+        with zipfile.ZipFile(path) as archive:  # what torch.save writes; torch.load does not look at its checksums
+            if archive.testzip():
+                raise zipfile.BadZipFile("wrong checksum")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds, by how the file is damaged
         raise CheckpointError(
             f"{path} is not a usable checkpoint: it is damaged, of another kind, or holds more than weights and plain "
             f"values, which is refused because that could run code ({type(error).__name__}). Train again for a new one."
         ) from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    if not isinstance(state, dict) or state.get("format") != FORMAT or not {"architecture", "model"} <= set(state):
         raise CheckpointError(f"{path} is a file of PyTorch's, but not one that save_checkpoint wrote")
     return state
 
