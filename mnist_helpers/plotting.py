@@ -13,7 +13,7 @@ def plot_digits(images, titles=None, *, columns=10, ax=None):
     """A grid of images `(N, 28, 28)`, `uint8` or float, each under its title if there are any (N of them, in any form
     that `str` accepts)."""
     titles = [""] * len(images) if titles is None else [str(title) for title in _list(titles)]
-    ax = _tiles(images.cpu().float(), titles, columns, ax, cmap="gray", vmin=0)
+    ax = _tiles(images.cpu().float().numpy(), titles, columns, ax, cmap="gray", vmin=0)
     shown = ", ".join(titles[:20]) + (", ..." if len(titles) > 20 else "")
     print(f"{_plural(len(images), 'digit image')}{': ' + shown if any(titles) else ''}.")
     return ax
@@ -28,12 +28,12 @@ def plot_weights(model, *, count=32, columns=8, ax=None):
     layer = next((module for module in model.modules() if isinstance(module, torch.nn.Linear)), None)
     if layer is None or layer.in_features != 784:
         raise ValueError("the first linear layer does not read 784 pixels, so its weights are no pictures of 28×28")
-    weights = layer.weight.detach().cpu()[:count].view(-1, 28, 28)
-    limit = weights.abs().max()
+    weights = layer.weight.detach().cpu()[:count].view(-1, 28, 28).numpy()
+    limit = abs(weights).max()
     ax = _tiles(weights, [""] * len(weights), columns, ax, cmap="PuOr", vmin=-limit, vmax=limit)
     print(
         f"First-layer weights of {len(weights)} units as 28×28 pictures: purple where ink speaks for the unit, orange "
-        f"where it speaks against; mean size {weights.abs().mean():.3f}, largest {limit:.2f}."
+        f"where it speaks against; mean size {abs(weights).mean():.3f}, largest {limit:.2f}."
     )
     return ax
 
@@ -42,10 +42,10 @@ def plot_pixel_values(images, *, ax=None):
     """Histogram (log scale) of the pixel values of `uint8` images, with their mean and standard deviation."""
     ax = ax or _new_axes(7, 3)
     pixels = images.flatten().cpu()
-    counts = torch.bincount(pixels.int(), minlength=256).float()
-    ax.bar(range(256), counts, width=1, color=BLUE)
+    counts = torch.bincount(pixels.int(), minlength=256).numpy()
+    ax.bar(np.arange(256), counts, width=1, color=BLUE)
     ax.set(yscale="log", xlabel="pixel value (0 = paper, 255 = full ink)", ylabel="number of pixels")
-    mean = (counts * torch.arange(256)).sum().item() / len(pixels)
+    mean = (counts * np.arange(256)).sum() / len(pixels)
     ax.axvline(mean, color=ORANGE, linestyle="--", label=f"mean {mean:.1f}")
     ax.legend()
     print(
@@ -79,8 +79,8 @@ def plot_confusion(confusion, *, ax=None):
     """Confusion matrix `int64 (10, 10)`, rows true, columns predicted. The colour shows the mistakes alone, which the
     right answers on the diagonal would outshine."""
     ax = ax or _new_axes(6, 5.4)
-    counts = confusion.cpu()
-    mistakes = counts.clone().fill_diagonal_(0)
+    counts = confusion.cpu().numpy()
+    mistakes = counts * (1 - np.eye(10, dtype=int))
     worst = max(1, int(mistakes.max()))
     ax.imshow(mistakes, cmap="Blues", vmin=0, vmax=worst)
     for true in range(10):
@@ -127,7 +127,7 @@ def plot_probabilities(probabilities, *, truth=None, ax=None):
 def plot_prediction(prediction, *, truth=None, axes=None):
     """The image that the network saw, and its ten probabilities, of a `Prediction`; returns the two axes."""
     axes = plt.subplots(1, 2, figsize=(7, 2.6), layout="constrained", width_ratios=(1, 2))[1] if axes is None else axes
-    axes[0].imshow(prediction.image, cmap="gray", vmin=0, vmax=255)
+    axes[0].imshow(prediction.image.numpy(), cmap="gray", vmin=0, vmax=255)
     axes[0].set(xticks=[], yticks=[], title=f"says {prediction.digit}" + ("" if truth is None else f", label {truth}"))
     plot_probabilities(prediction.probabilities, truth=truth, ax=axes[1])
     return axes
@@ -136,15 +136,15 @@ def plot_prediction(prediction, *, truth=None, axes=None):
 def plot_calibration(calibration, *, ax=None):
     """Reliability diagram of a `Calibration`: accuracy against confidence; the diagonal is honest confidence."""
     ax = ax or _new_axes(4.6, 4)
-    filled = calibration.counts > 0
+    filled = calibration.counts.numpy() > 0
     ax.plot([0, 100], [0, 100], color=GREY, linestyle="--", label="honest")
-    x, y = (100 * values[filled] for values in (calibration.confidence, calibration.accuracy))
+    x, y = (100 * values.numpy()[filled] for values in (calibration.confidence, calibration.accuracy))
     ax.plot(x, y, color=BLUE, marker="o", label="the network")
-    for left, up, count in zip(x, y, calibration.counts[filled].tolist(), strict=True):
+    for left, up, count in zip(x, y, calibration.counts.numpy()[filled], strict=True):
         ax.annotate(f"{count:,}", (left, up), xytext=(6, -9), textcoords="offset points", fontsize=7)
     ax.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 108), ylim=(0, 104))
     ax.legend(loc="upper left")
-    top = int(filled.nonzero()[-1])
+    top = int(np.flatnonzero(filled)[-1])
     print(
         f"Reliability of {calibration.counts.sum():,} predictions in {filled.sum()} filled bins: in the most confident "
         f"bin ({calibration.counts[top]:,} images) confidence is {calibration.confidence[top]:.1%} and accuracy "

@@ -12,8 +12,9 @@ from PIL import Image, ImageOps
 from .models import predict_logits
 
 MAX_PIXELS = 50_000_000  # 200 MB as RGBA; larger pictures are refused before they are decoded
+TOO_LARGE = f"the picture has more than {MAX_PIXELS:,} pixels: make it smaller"
 MIN_CONTRAST = 0.1  # of the range from black to white; less is taken for an empty page
-INK = 0.2  # share of the strongest ink that a pixel needs to count as ink: paper and shadows have less
+NOISE = 4  # the paper's own variation, its upper quartile at the border, times this, is not ink; nor is less than 5 %
 
 
 class ImageError(ValueError):
@@ -107,10 +108,12 @@ def _ink(grey):
     paper = np.median(border)
     darker, lighter = np.clip(paper - grey, 0, None), np.clip(grey - paper, 0, None)
     ink = darker if darker.sum() > lighter.sum() else lighter
-    if ink.max() < MIN_CONTRAST:
+    strongest = ink.max()
+    if strongest < MIN_CONTRAST:
         raise ImageError("the picture is blank: no ink stands out from its background. Draw or choose a digit")
-    ink = (ink / ink.max()).astype(np.float32)
-    return np.where(ink >= INK, ink, np.float32(0))
+    variation = np.quantile(abs(border - paper), 0.75) / strongest
+    ink = (ink / strongest).astype(np.float32)
+    return np.where(ink > np.clip(NOISE * variation, 0.05, 0.5), ink, np.float32(0))
 
 
 def _grey(image):
@@ -125,7 +128,9 @@ def _grey(image):
                 return _grey_picture(image if isinstance(image, Image.Image) else Image.open(image))
         except ImageError:
             raise
-        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        except Image.DecompressionBombError as error:
+            raise ImageError(TOO_LARGE) from error
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise ImageError(f"this file cannot be read as a picture ({error})") from error
     if isinstance(image, torch.Tensor):
         image = image.detach().cpu().numpy()
@@ -178,4 +183,4 @@ def _grey_array(array):
 
 def _check_size(pixels):
     if pixels > MAX_PIXELS:
-        raise ImageError(f"the picture has {pixels:,} pixels, more than the {MAX_PIXELS:,} allowed: make it smaller")
+        raise ImageError(TOO_LARGE)

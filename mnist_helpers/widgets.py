@@ -68,7 +68,7 @@ def transform(model, image, truth=None):
     def draw():
         rotation, right, down, scale = (slider.value for slider in sliders)
         moved = affine(image.unsqueeze(0), rotation=rotation, shift=(right, down), scale=scale)[0]
-        return _picture(predict(model, moved), truth=truth, original=image)
+        return _picture(predict(model, moved), truth=truth, original=image.numpy())
 
     return Interactive(sliders, draw)
 

@@ -1,0 +1,278 @@
+"""Any picture to an MNIST-style digit: geometry against SciPy, all kinds of files, bad input."""
+
+import io
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+import mnist_helpers as mh
+
+
+def drawing(size=(300, 200), box=(40, 30, 100, 150), pen=12, ink="black", paper="white", mode="RGB"):
+    """A 7 in the `box` (left, top, right, bottom) of a picture."""
+    left, top, right, bottom = box
+    picture = Image.new(mode, size, paper)
+    stroke = [(left, top), (right, top), (left + (right - left) // 3, bottom)]
+    ImageDraw.Draw(picture).line(stroke, fill=ink, width=pen, joint="curve")
+    return picture
+
+
+SEVEN = mh.to_mnist(drawing())
+
+
+def centre_of_mass(image):
+    return ndimage.center_of_mass(image.numpy().astype(float))
+
+
+def difference(first, second):
+    return (first.float() - second.float()).abs().mean().item()
+
+
+def test_the_digit_fills_20_pixels_and_its_mass_is_in_the_middle():
+    for box in [(40, 30, 100, 150), (5, 5, 40, 60), (200, 20, 290, 60), (10, 90, 280, 130)]:
+        digit = mh.to_mnist(drawing(box=box))
+        assert digit.shape == (28, 28)
+        assert digit.dtype == torch.uint8
+        assert digit.max() == 255
+        rows, columns = ndimage.find_objects((digit.numpy() > 0).astype(int))[0]
+        assert max(rows.stop - rows.start, columns.stop - columns.start) == 20
+        for centre in centre_of_mass(digit):
+            assert 13.45 <= centre < 14.55  # rounding to whole grey values moves it a little
+
+
+def test_the_rounding_rule_is_mnists_own(mnist):
+    """An MNIST digit is already made so: it must come back nearly unchanged and in the same place."""
+    changes, shifts = [], []
+    for image in mnist.test.images[:300]:
+        again = mh.to_mnist(image)
+        changes.append(difference(image, again))
+        shifts.append(np.abs(np.subtract(centre_of_mass(image), centre_of_mass(again))).max())
+    assert np.mean(changes) < 3  # of 255
+    assert np.mean(np.array(shifts) < 0.6) > 0.97
+
+
+def test_lopsided_ink_stays_on_the_canvas():
+    """All the mass at the end of a long thin line: the centre cannot be in the middle."""
+    array = np.zeros((100, 100), np.uint8)
+    array[50, 2:98] = 90
+    array[44:56, 88:98] = 255
+    digit = mh.to_mnist(array)
+    assert (digit > 0).any(0).sum() == 20
+
+
+def test_position_and_size_of_the_drawing_do_not_matter():
+    moved = mh.to_mnist(drawing(box=(200, 60, 260, 180)))
+    assert torch.equal(moved, SEVEN)
+    larger = drawing(size=(900, 600), box=(120, 90, 300, 450), pen=36)
+    assert difference(mh.to_mnist(larger), SEVEN) < 4
+
+
+def test_without_the_fit_the_picture_is_only_shrunk():
+    small = mh.to_mnist(drawing(size=(280, 280), box=(20, 20, 60, 100)), fit=False)
+    assert small[14:].sum() == 0  # still in its corner
+    assert small[:, 14:].sum() == 0
+    wide = mh.to_mnist(drawing(size=(560, 280), box=(20, 20, 500, 250)), fit=False)
+    assert wide[:7].sum() == wide[21:].sum() == 0  # the aspect is kept
+
+
+GREY = np.asarray(drawing().convert("L"))
+CLEAR = (0, 0, 0, 0)
+PICTURES = {
+    "L": drawing().convert("L"),
+    "light on dark": drawing(ink="white", paper="black"),
+    "grey on grey": drawing(ink="#606060", paper="#b0b0b0"),
+    "1": drawing().convert("1"),
+    "P": drawing().convert("P"),
+    "CMYK": drawing().convert("CMYK"),
+    "LA": drawing().convert("LA"),
+    "F": drawing().convert("F"),
+    "dark ink on nothing": drawing(mode="RGBA", paper=CLEAR, ink=(20, 20, 20, 255)),
+    "light ink on nothing": drawing(mode="RGBA", paper=CLEAR, ink=(240, 240, 240, 255)),
+    "array": GREY,
+    "inverted array": 255 - GREY,
+    "float array": GREY / 255,
+    "boolean array": GREY > 128,
+    "16-bit array": GREY.astype(np.uint16) * 257,
+    "colour array": np.asarray(drawing()),
+    "H W 1": GREY[..., None],
+    "tensor": torch.from_numpy(GREY.copy()),
+    "tensor C H W": torch.from_numpy(np.asarray(drawing()).copy()).permute(2, 0, 1),
+    "with an upside-down mark": None,
+}
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_every_kind_of_picture_gives_the_same_digit(kind, tmp_path):
+    picture = PICTURES[kind]
+    if picture is None:
+        exif = Image.Exif()
+        exif[0x0112] = 3  # orientation: turned by 180 degrees
+        drawing().rotate(180).save(tmp_path / "phone.png", exif=exif)
+        picture = tmp_path / "phone.png"
+    assert difference(mh.to_mnist(picture), SEVEN) < 2
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.bmp", "a.webp", "a.tif"])
+def test_files(name, tmp_path):
+    drawing().save(tmp_path / name, **({"quality": 95} if name.endswith(("jpg", "webp")) else {}))
+    assert difference(mh.to_mnist(tmp_path / name), SEVEN) < 3
+    assert difference(mh.to_mnist(str(tmp_path / name)), SEVEN) < 3
+
+
+def test_16_bit_png_and_animated_gif(tmp_path):
+    Image.fromarray(GREY.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    assert difference(mh.to_mnist(tmp_path / "deep.png"), SEVEN) < 2
+    drawing().save(tmp_path / "film.gif", save_all=True, append_images=[drawing(box=(10, 10, 290, 190))])
+    assert difference(mh.to_mnist(tmp_path / "film.gif"), SEVEN) < 2
+
+
+def test_a_shadow_on_the_paper_is_not_ink():
+    shade = np.linspace(0.85, 1.0, 300)
+    assert difference(mh.to_mnist(GREY / 255 * shade), SEVEN) < 6
+
+
+def png(picture):
+    buffer = io.BytesIO()
+    picture.save(buffer, format="png")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (Image.new("RGB", (50, 50), "white"), "blank"),
+        (Image.new("RGBA", (50, 50), CLEAR), "blank"),
+        (np.full((50, 50), 0.5), "blank"),
+        (np.random.default_rng(0).normal(0.9, 0.01, (50, 50)), "blank"),
+        (Image.new("L", (1, 1)), "blank"),
+        (np.full((5, 5), np.nan), "NaN"),
+        (np.array([[0.0, np.inf]]), "infinite"),
+        (np.array([[-1.0, 1.0]]), "negative"),
+        (np.zeros((0, 5)), "shape"),
+        (np.zeros((2, 2, 2, 2)), "shape"),
+        (np.zeros((9, 9, 9)), "shape"),
+        (np.array([["a", "b"]]), "numbers"),
+        (np.zeros((8000, 8000), bool), "more than 50,000,000 pixels"),
+    ],
+)
+def test_bad_pictures_get_one_clear_error(picture, message):
+    with pytest.raises(mh.ImageError, match=message):
+        mh.to_mnist(picture)
+
+
+def test_bad_files_get_one_clear_error(tmp_path):
+    whole = png(drawing())
+    for name, content in {"cut.png": whole[: len(whole) // 2], "text.png": b"hello", "empty.png": b""}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(mh.ImageError, match="cannot be read as a picture"):
+            mh.to_mnist(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=r"no picture .*missing\.png"):
+        mh.to_mnist(tmp_path / "missing.png")
+
+
+def test_a_line_of_1_by_5000_pixels_is_read():
+    line = np.ones((1, 5000))
+    line[0, 1000:2000] = 0
+    digit = mh.to_mnist(line)
+    assert (digit > 0).sum() == 20
+
+
+def test_a_huge_picture_is_refused_before_it_takes_memory(tmp_path):
+    """20,000 × 20,000 pixels take 400 MB when decoded; the process may grow by far less."""
+    Image.new("L", (20_000, 20_000)).save(tmp_path / "huge.png")
+    program = (
+        "import sys, resource, mnist_helpers as mh\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: mh.to_mnist(sys.argv[1])\n"
+        "except mh.ImageError as error: print(error)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "huge.png")]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout.splitlines()
+    assert "more than 50,000,000 pixels" in output[0]
+    assert int(output[1]) < 50_000  # kilobytes
+
+
+# Predictions
+
+
+@pytest.fixture(scope="module")
+def model():
+    return mh.load_pretrained()
+
+
+def test_predict_agrees_with_the_forward_pass(model, mnist):
+    image = mnist.test.images[3]
+    prediction = mh.predict(model, image)
+    pixels = (image.float() / 255 - 0.1307) / 0.3081
+    expected = torch.softmax(model(pixels.view(1, 1, 28, 28))[0], dim=0)
+    assert torch.allclose(prediction.probabilities, expected, atol=1e-5)
+    assert prediction.digit == expected.argmax()
+    assert torch.equal(prediction.image, image)
+    assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_drawn_seven_is_read_wherever_it_stands(model):
+    for box in [(40, 30, 100, 150), (5, 5, 45, 70), (220, 110, 280, 195)]:
+        assert mh.predict(model, drawing(box=box)).digit == 7
+    assert repr(mh.predict(model, drawing())).startswith("7 with probability")
+
+
+# Widgets: what they show follows their controls
+
+
+def test_browse_shows_the_chosen_image(model, mnist):
+    browser = mh.browse(model, mnist.test)
+    first = browser.picture.value
+    browser.children[0].value = 5
+    assert f"the label is {int(mnist.test.labels[5])}" in browser.sentence.value
+    assert browser.picture.value != first
+    assert Image.open(io.BytesIO(browser.picture.value)).size[0] > 300
+
+
+def test_transform_moves_the_digit(model, mnist):
+    image = mnist.test.images[0]
+    view = mh.transform(model, image, truth=int(mnist.test.labels[0]))
+    before = view.sentence.value
+    right = next(control for control in view.children[:-2] if control.description.startswith("right"))
+    right.value = 8
+    assert view.sentence.value != before
+    moved = torch.roll(image, 8, dims=1)
+    moved[:, :8] = 0
+    confidence = mh.predict(model, moved).probabilities.max()
+    assert f"{confidence * 100:.1f} %" in view.sentence.value
+
+
+def test_read_picture_takes_examples_and_uploads(model):
+    blank = Image.new("RGB", (50, 50), "white")
+    reader = mh.read_picture(model, {"seven": drawing(), "blank": blank})
+    chosen, upload, style = reader.children[:3]
+    assert "says 7" in reader.sentence.value
+    picture = reader.picture.value
+
+    style.value = "only shrunk"
+    assert reader.picture.value != picture
+    chosen.value = "blank"
+    assert "cannot be used: the picture is blank" in reader.sentence.value
+
+    def send(name, content):
+        file = {"name": name, "type": "", "size": len(content), "content": memoryview(content)}
+        upload.value = ({**file, "last_modified": datetime.now(UTC)},)
+
+    send("mine.png", png(drawing()))
+    assert "The network says" in reader.sentence.value
+    send("notes.txt", b"hello")
+    assert "notes.txt is not a picture" in reader.sentence.value
+
+
+def test_widgets_show_a_still_picture_where_nothing_runs(model, mnist):
+    bundle = mh.browse(model, mnist.test)._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert bundle["image/png"].startswith("iVBOR")  # base64 of a PNG's first bytes
+    assert "The network says" in bundle["text/plain"]
