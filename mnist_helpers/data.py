@@ -268,10 +268,11 @@ def _collect_cached(found, cache, mirrors):
     lacking = [name for name in FILES if name not in found]
     for root in (cache, Path(tempfile.gettempdir()) / "mnist_helpers"):
         folder = root / "MNIST" / "raw"
-        # Most calls find all they need, and take no lock, so that a read-only cache will do.
+        # Most calls find all they need, and take no lock, so that a read-only cache will do. A *.part tells of a
+        # process that was killed, or that is at work and soon done.
         sound, complaints = _collect(lacking, [folder], "the cache")
         found.update(sound)
-        if complaints or len(found) < len(FILES):
+        if complaints or len(found) < len(FILES) or any(folder.glob("*.part")):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 with filelock.FileLock(root / "lock", timeout=_LOCK_SECONDS):
@@ -280,6 +281,7 @@ def _collect_cached(found, cache, mirrors):
                     sound, complaints = _collect(lacking, [folder], "the cache", repair=True)
                     found.update(sound)
                     _say(complaints)
+                    complaints = []  # said
                     _download([name for name in lacking if name not in found], folder, mirrors, found)
                 return
             except OSError as error:  # filelock.Timeout is one as well
@@ -339,8 +341,8 @@ def _download(missing, folder, mirrors, found):
                 with atomic_write(folder / f"{name}.gz") as temporary:
                     fetch(f"{mirror}{name}.gz", str(temporary), None)
                     raw = _read(name, temporary, unpack=True)
+                found[name] = "download", raw  # of use even if there is no room for it unpacked
                 _write(folder / name, raw)
-                found[name] = "download", raw
             return
         except (requests.RequestException, ValueError, DataError) as error:  # before OSError, their common parent
             print(f"Mirror {mirror} failed: {_reason(error)}.")
@@ -423,7 +425,7 @@ def affine(images, *, rotation=0.0, shift=(0.0, 0.0), scale=1.0, shear=0.0):
     pixels = images.to(torch.float32).unsqueeze(1)
     moved = F.grid_sample(pixels, F.affine_grid(theta, pixels.shape, align_corners=False), align_corners=False)
     moved = moved.squeeze(1)
-    return moved if images.is_floating_point() else moved.round().to(images.dtype)
+    return (moved if images.is_floating_point() else moved.round()).to(images.dtype)
 
 
 @dataclass(frozen=True)

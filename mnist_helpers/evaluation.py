@@ -71,7 +71,7 @@ def evaluate(model, split):
 def wilson_interval(correct, count, z=1.959964):
     """The score interval of a share `correct / count` (Wilson 1927, doi:10.1080/01621459.1927.10502953).
 
-    `z` is the normal quantile: 1.96 for 95 %. Unlike share ± z·σ it stays within 0 to 1, and is not empty at 0 or 100 %.
+    `z` is the normal quantile: 1.96 for 95 %. Unlike share ± z·σ it stays within 0 to 1 and has a width at 0 and 100 %.
     """
     share = correct / count
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)

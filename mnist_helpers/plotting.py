@@ -110,7 +110,7 @@ def plot_mistakes(result, split, *, count=20, columns=10, ax=None):
 
 
 def plot_probabilities(probabilities, *, truth=None, ax=None):
-    """The ten `probabilities` `(10,)` as bars; the highest is blue, and the true digit, if given, has a green outline."""
+    """The ten `probabilities` `(10,)` as bars: the highest blue, the true digit, if given, with a green outline."""
     ax = ax or _new_axes(5, 2.6)
     values = 100 * probabilities.detach().cpu().numpy()
     best = int(values.argmax())
