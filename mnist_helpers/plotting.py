@@ -29,11 +29,11 @@ def plot_weights(model, *, count=32, columns=8, ax=None):
     if layer is None or layer.in_features != 784:
         raise ValueError("the first linear layer does not read 784 pixels, so its weights are no pictures of 28×28")
     weights = layer.weight.detach().cpu()[:count].view(-1, 28, 28).numpy()
-    limit = abs(weights).max()
+    limit = np.quantile(abs(weights), 0.995)  # a few huge weights would make the others pale
     ax = _tiles(weights, [""] * len(weights), columns, ax, cmap="PuOr", vmin=-limit, vmax=limit)
     print(
         f"First-layer weights of {len(weights)} units as 28×28 pictures: purple where ink speaks for the unit, orange "
-        f"where it speaks against; mean size {abs(weights).mean():.3f}, largest {limit:.2f}."
+        f"where it speaks against; mean size {abs(weights).mean():.3f}, largest {abs(weights).max():.2f}."
     )
     return ax
 
@@ -142,7 +142,7 @@ def plot_calibration(calibration, *, ax=None):
     ax.plot(x, y, color=BLUE, marker="o", label="the network")
     for left, up, count in zip(x, y, calibration.counts.numpy()[filled], strict=True):
         ax.annotate(f"{count:,}", (left, up), xytext=(6, -9), textcoords="offset points", fontsize=7)
-    ax.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 108), ylim=(0, 104))
+    ax.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 114), ylim=(0, 104))
     ax.legend(loc="upper left")
     top = int(np.flatnonzero(filled)[-1])
     print(

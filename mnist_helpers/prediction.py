@@ -74,7 +74,7 @@ def to_mnist(image, *, fit=True):
         ImageError: the picture cannot be read, has over 50 million pixels, holds NaN or negative numbers, or is blank.
         FileNotFoundError: there is no such file.
     """
-    ink = _ink(_grey(image))
+    ink = _ink(read_grey(image))
     if fit:
         rows, columns = np.flatnonzero((ink > 0).any(1)), np.flatnonzero((ink > 0).any(0))
         digit = _resize(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 20)
@@ -116,8 +116,8 @@ def _ink(grey):
     return np.where(ink > np.clip(NOISE * variation, 0.05, 0.5), ink, np.float32(0))
 
 
-def _grey(image):
-    """Any picture as `float32 (H, W)` from 0 (black) to 1 (white)."""
+def read_grey(image):
+    """Any picture that `to_mnist` takes as a `float32 (H, W)` array from 0 (black) to 1 (white); raises as it does."""
     if isinstance(image, (str, Path)) and not Path(image).is_file():
         raise FileNotFoundError(f"there is no picture {str(image)!r}")
     if isinstance(image, (str, Path, Image.Image)):

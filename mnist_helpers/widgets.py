@@ -12,7 +12,9 @@ from PIL import Image, ImageOps
 
 from .data import affine
 from .plotting import plot_prediction
-from .prediction import ImageError, predict
+from .prediction import ImageError, predict, read_grey
+
+WIDE = {"width": "30em"}
 
 
 class Interactive(widgets.VBox):
@@ -45,7 +47,7 @@ class Interactive(widgets.VBox):
 
 def browse(model, split):
     """Step through a `Split` with a slider: each image, its label and the ten probabilities of `model`."""
-    position = widgets.IntSlider(max=len(split) - 1, description="image", layout={"width": "30em"})
+    position = widgets.IntSlider(max=len(split) - 1, description="image", layout=WIDE)
 
     def draw():
         prediction = predict(model, split.images[position.value].cpu())
@@ -58,10 +60,10 @@ def transform(model, image, truth=None):
     """Rotate, shift and scale a digit `uint8 (28, 28)` with sliders: the original, what the network sees, and its ten
     probabilities."""
     sliders = [
-        widgets.FloatSlider(0, min=-180, max=180, step=5, description="rotate (°)"),
-        widgets.FloatSlider(0, min=-10, max=10, step=1, description="right (px)"),
-        widgets.FloatSlider(0, min=-10, max=10, step=1, description="down (px)"),
-        widgets.FloatSlider(1, min=0.4, max=1.6, step=0.05, description="scale (×)"),
+        widgets.IntSlider(0, min=-180, max=180, step=5, description="rotate (°)", layout=WIDE),
+        widgets.IntSlider(0, min=-10, max=10, description="right (px)", layout=WIDE),
+        widgets.IntSlider(0, min=-10, max=10, description="down (px)", layout=WIDE),
+        widgets.FloatSlider(1, min=0.4, max=1.6, step=0.05, description="scale (×)", layout=WIDE),
     ]
     image = image.cpu()
 
@@ -78,7 +80,7 @@ def read_picture(model, examples):
     switch turns the MNIST-style fit off."""
     chosen = widgets.Dropdown(options=list(examples), description="picture")
     upload = widgets.FileUpload(accept="image/*", multiple=False, description="your own file")
-    style = widgets.ToggleButtons(options=["as MNIST was made", "only shrunk"])
+    style = widgets.ToggleButtons(options=["as MNIST was made", "only shrunk"], style={"button_width": "12em"})
 
     def draw():
         picture = examples[chosen.value]
@@ -87,8 +89,9 @@ def read_picture(model, examples):
                 picture = Image.open(io.BytesIO(upload.value[0]["content"]))
             except (OSError, Image.DecompressionBombError) as error:
                 raise ImageError(f"{upload.value[0]['name']} is not a picture that can be read") from error
-        prediction = predict(model, picture, fit=style.value == "as MNIST was made")
-        return _picture(prediction, original=ImageOps.contain(picture.convert("RGBA"), (300, 300)))
+        grey = read_grey(picture)
+        prediction = predict(model, grey, fit=style.value == "as MNIST was made")
+        return _picture(prediction, original=ImageOps.contain(Image.fromarray(grey), (300, 300)), white=1)
 
     def forget_upload(change):
         upload.value = ()
@@ -97,13 +100,14 @@ def read_picture(model, examples):
     return Interactive([chosen, upload, style], draw)
 
 
-def _picture(prediction, truth=None, original=None):
-    """PNG bytes of a prediction, with the `original` on the left if given, and the sentence about it."""
+def _picture(prediction, truth=None, original=None, white=255):
+    """PNG bytes of a prediction, with the `original` on the left if given (from 0 to `white`), and the sentence about
+    it."""
     figure = Figure(figsize=(9 if original is not None else 7, 2.6), layout="constrained", dpi=80)
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2 if original is None else 3, width_ratios=(1, 2) if original is None else (1, 1, 2))
     if original is not None:
-        axes[0].imshow(original, cmap="gray")
+        axes[0].imshow(original, cmap="gray", vmin=0, vmax=white)
         axes[0].set(xticks=[], yticks=[], title="the picture")
         axes = axes[1:]
     with redirect_stdout(io.StringIO()) as said:  # the sentence belongs under the picture, not in the cell's output

@@ -108,6 +108,14 @@ def sound(handler, body):
     handler.wfile.write(body)
 
 
+def announced_as_compressed(handler, body):
+    """As some servers do: a browser, and `requests`, then unpack what they receive."""
+    handler.send_response(200)
+    handler.send_header("Content-Encoding", "gzip")
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
 def slow(handler, body):
     handler.server.closing.wait(0.3)
     sound(handler, body)

@@ -1,7 +1,6 @@
 """The notebooks' own rules. That every cell runs, and prints what is stored, is nbval's part of the same test run."""
 
 import re
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -15,10 +14,13 @@ NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
 
 
 @pytest.fixture(params=PATHS, ids=lambda path: path.stem)
-def book(request):
-    book = nbformat.read(request.param, as_version=4)
-    book.path = request.param
-    return book
+def path(request):
+    return request.param
+
+
+@pytest.fixture
+def book(path):
+    return nbformat.read(path, as_version=4)
 
 
 def cells(book, kind):
@@ -38,10 +40,10 @@ def test_the_course_is_complete():
     assert [path.stem for path in PATHS] == COURSE
 
 
-def test_format(book):
+def test_format(path, book):
     nbformat.validate(book)
     assert book.metadata.kernelspec.name == "python3"
-    assert book.path.stat().st_size < 2_000_000
+    assert path.stat().st_size < 2_000_000
     assert len({cell.id for cell in book.cells}) == len(book.cells)
 
 
@@ -74,11 +76,11 @@ def test_cells_are_short_and_prose_goes_with_code(book):
     assert questions >= 3
 
 
-def test_badges_open_this_notebook(book):
+def test_badges_open_this_notebook(path, book):
     opening = book.cells[0].source
-    where = f"{address()}/blob/main/notebooks/{book.path.name}"
+    where = f"{address()}/blob/main/notebooks/{path.name}"
     assert f"(https://colab.research.google.com/github/{where})" in opening
-    assert f"(https://mybinder.org/v2/gh/{address()}/main?urlpath=lab/tree/notebooks/{book.path.name})" in opening
+    assert f"(https://mybinder.org/v2/gh/{address()}/main?urlpath=lab/tree/notebooks/{path.name})" in opening
     assert re.search(r"\d+ minutes", opening)
     assert re.match(r"# \d\d ", opening)
 
@@ -89,19 +91,19 @@ def test_the_first_code_cell_fetches_the_package_on_colab(book):
     assert f"git+https://github.com/{address()}" in first
 
 
-def test_the_last_cells_sum_up_and_lead_on(book):
+def test_the_last_cells_sum_up_and_lead_on(path, book):
     headings = [line for cell in book.cells for line in cell.source.splitlines() if line.startswith("## ")]
     for heading in ("## What you now know", "## Exercises", "## Glossary"):
         assert heading in headings
-    position = COURSE.index(book.path.stem)
+    position = COURSE.index(path.stem)
     following = COURSE[(position + 1) % len(COURSE)]
     assert f"[{following}]({following}.ipynb)" in book.cells[-1].source
 
 
-def test_links_between_files_lead_somewhere(book):
+def test_links_between_files_lead_somewhere(path, book):
     for cell in cells(book, "markdown"):
         for target in re.findall(r"\]\((?!https?://|#)([^)]+)\)", cell.source):
-            assert (book.path.parent / target).exists(), target
+            assert (path.parent / target).exists(), target
 
 
 def test_no_absolute_paths(book):
@@ -113,21 +115,25 @@ def test_no_absolute_paths(book):
 
 
 def test_what_is_not_compared_is_asserted(book):
-    """A cell whose output nbval ignores must check its own result, unless it only draws or shows a widget."""
-    for cell in cells(book, "code"):
-        if IGNORED in cell.metadata.get("tags", []) and "assert" not in cell.source:
-            lines = [line for line in cell.source.splitlines() if line.strip() and not line.startswith("#")]
-            assert re.match(r"(\w+ = )?mh\.\w+\(|plt\.show\(\)|\)", lines[-1]), cell.source
+    """A cell whose output nbval ignores checks its result, there or in the next cell, unless it prints nothing or ends
+    in a figure or widget, which describes itself."""
+    code = cells(book, "code")
+    for cell, following in zip(code, [*code[1:], None], strict=True):
+        if IGNORED in cell.metadata.get("tags", []) and cell.outputs and "assert" not in cell.source.lower():
+            shows = re.match(
+                r"mh\.(plot_\w+|browse|transform|read_picture)\(|plt\.show\(\)", cell.source.splitlines()[-1]
+            )
+            assert shows or "assert" in following.source, cell.source
 
 
 def test_unanswered_exercises_say_so(book):
     """Every exercise's check has run without an answer, and has not passed."""
     text = [cell.source for cell in book.cells]
-    start = next(i for i, source in enumerate(text) if source.startswith("## Exercises"))
+    start = next(i for i, source in enumerate(text) if "## Exercises" in source)
     exercises = [cell for cell in book.cells[start:] if cell.cell_type == "code"]
     assert len(exercises) >= 3
     for cell in exercises:
-        assert output_text(cell).strip() == "Not answered yet.", cell.source
+        assert output_text(cell).strip().endswith("Not answered yet."), cell.source
         assert "assert" in cell.source
 
 
@@ -135,35 +141,33 @@ def numbers(text):
     return [(token, float(token.replace(",", ""))) for token in NUMBER.findall(text) if token.strip(",")]
 
 
-def test_numbers_in_prose_are_backed_by_a_cell(book):
-    """Every number of 13 or more, or with decimals, stands in the notebook's code or output too, up to rounding."""
-    code = cells(book, "code")
-    known = {value for cell in code for _, value in numbers(cell.source + "\n" + output_text(cell))}
+def unbacked_numbers(book):
+    """The numbers in prose, of 13 or more or with decimals, that stand neither in code nor in an output, up to rounding
+    and percentages. Years, references, formulas and the widths of number types are not claims."""
+    known = {value for cell in cells(book, "code") for _, value in numbers(cell.source + "\n" + output_text(cell))}
     known |= {100 * value for value in known if value <= 1}
+    no_claim = (
+        r"\]\([^)]*\)|\$[^$]*\$|https?://\S+|(?:arXiv|doi):\S+|\(\d{4}\)|(?:in|of|,) (?:19|20)\d\d|\d+-bit|\d+ bits"
+    )
     for cell in cells(book, "markdown")[1:]:
-        prose = re.sub(
-            r"\]\([^)]*\)|\$[^$]*\$|https?://\S+|arXiv:\S+|doi:\S+|\(\d{4}\)|(?:in|of|,) (?:19|20)\d\d",
-            " ",
-            cell.source,
-        )
-        for token, value in numbers(prose.replace("`", " ")):
+        for token, value in numbers(re.sub(no_claim, " ", cell.source)):
             decimals = len(token.partition(".")[2])
-            if value < 13 and not decimals:
-                continue
-            assert any(round(other, decimals) == value for other in known), f"{token} in: {cell.source}"
+            claim = value >= 13 or decimals
+            if claim and not any(round(other, decimals) == value for other in known):
+                yield token, cell.source
 
 
-def test_this_test_would_notice_a_number_out_of_the_air():
-    fake = nbformat.v4.new_notebook(
+def test_numbers_in_prose_are_backed_by_a_cell(book):
+    assert not list(unbacked_numbers(book))
+
+
+def test_a_number_out_of_the_air_is_noticed():
+    new = nbformat.v4
+    book = new.new_notebook(
         cells=[
-            nbformat.v4.new_markdown_cell("# title"),
-            nbformat.v4.new_code_cell("x = 41"),
-            nbformat.v4.new_markdown_cell("The accuracy is 97.31 %."),
+            new.new_markdown_cell("# Title"),
+            new.new_code_cell("share = 0.9731"),
+            new.new_markdown_cell("The accuracy is 97.31 %, and not 97.13 %."),
         ]
     )
-    with pytest.raises(AssertionError, match=r"97\.31"):
-        test_numbers_in_prose_are_backed_by_a_cell.__wrapped__(fake)
-
-
-def test_the_tested_folder_is_the_courses():
-    assert Path(__file__).parent.parent / "notebooks" == NOTEBOOKS
+    assert [token for token, _ in unbacked_numbers(book)] == ["97.13"]
