@@ -1,5 +1,6 @@
 """Training: `fit`, its `History`, checkpoints that resume to the bit, seeds, devices and threads."""
 
+import functools
 import os
 import random
 import time
@@ -67,23 +68,29 @@ def usable_cores():
 
 @contextmanager
 def sensible_threads(count=None):
-    """Compute with `count` threads, afterwards as before, and yield how many they are.
-
-    By default they are as many as PyTorch would take, but at most four and no more than `usable_cores()`: our layers
-    are too small to gain from more. If one thread is quicker at this moment, because other programs want the cores as
-    well and threads then wait for each other at every layer, it is one. A number that the user has chosen, by
-    `OMP_NUM_THREADS`, `MKL_NUM_THREADS` or `torch.set_num_threads`, is left alone.
+    """Compute with `count` threads, by default `quick_threads()`, afterwards as before, and yield how many they are. A
+    number that the user has chosen, by `OMP_NUM_THREADS`, `MKL_NUM_THREADS` or `torch.set_num_threads`, is left alone.
     """
     before = torch.get_num_threads()
     if "OMP_NUM_THREADS" in os.environ or "MKL_NUM_THREADS" in os.environ or before != _THREADS_AT_IMPORT:
         count = before
-    elif count is None:
-        count = min(before, usable_cores(), 4)
-        if count > 1 and _seconds_with(count) > _seconds_with(1):
-            count = 1
+    count = count or quick_threads()
     torch.set_num_threads(count)
     try:
         yield count
+    finally:
+        torch.set_num_threads(before)
+
+
+@functools.cache
+def quick_threads():
+    """As many threads as PyTorch would take, but at most four and no more than `usable_cores()`: our layers are too
+    small to gain from more. Or one, if that is quicker because other programs want the cores too: threads wait for each
+    other at every layer. Decided once in a process, because the last bits of a training depend on it."""
+    most = min(_THREADS_AT_IMPORT, usable_cores(), 4)
+    before = torch.get_num_threads()
+    try:
+        return most if most == 1 or _seconds_with(most) < _seconds_with(1) else 1
     finally:
         torch.set_num_threads(before)
 
@@ -161,7 +168,7 @@ def fit(
         checkpoint: a path; after every epoch the whole state is saved there.
         resume: go on from the file at `checkpoint`, which must come from the same settings and data, with as many
             threads as it was made with. The weights end up bit-identical to those of an uninterrupted run with that
-            number of threads on the same machine; `torch.set_num_threads` fixes it for both.
+            number of threads on the same machine; `torch.set_num_threads(1)` in both runs makes sure of it.
         on_epoch: called with the `History` after every epoch.
         progress: show a bar of the epochs.
 

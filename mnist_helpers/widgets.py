@@ -6,6 +6,7 @@ import io
 from contextlib import redirect_stdout
 
 import ipywidgets as widgets
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
@@ -27,7 +28,8 @@ class Interactive(widgets.VBox):
 
     def __init__(self, controls, draw):
         self.draw = draw
-        self.picture, self.sentence = widgets.Image(format="png"), widgets.HTML()
+        self.picture = widgets.Image(format="png", layout={"align_self": "flex-start", "max_width": "100%"})
+        self.sentence = widgets.HTML()
         super().__init__([*controls, self.picture, self.sentence])
         for control in controls:
             control.observe(self.refresh, "value")
@@ -91,7 +93,7 @@ def read_picture(model, examples):
                 raise ImageError(f"{upload.value[0]['name']} is not a picture that can be read") from error
         grey = read_grey(picture)
         prediction = predict(model, grey, fit=style.value == "as MNIST was made")
-        return _picture(prediction, original=ImageOps.contain(Image.fromarray(grey), (300, 300)), white=1)
+        return _picture(prediction, original=np.asarray(ImageOps.contain(Image.fromarray(grey), (300, 300))), white=1)
 
     def forget_upload(change):
         upload.value = ()
@@ -103,7 +105,7 @@ def read_picture(model, examples):
 def _picture(prediction, truth=None, original=None, white=255):
     """PNG bytes of a prediction, with the `original` on the left if given (from 0 to `white`), and the sentence about
     it."""
-    figure = Figure(figsize=(9 if original is not None else 7, 2.6), layout="constrained", dpi=80)
+    figure = Figure(figsize=(9 if original is not None else 7, 2.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2 if original is None else 3, width_ratios=(1, 2) if original is None else (1, 1, 2))
     if original is not None:

@@ -255,6 +255,10 @@ def test_read_picture_takes_examples_and_uploads(model):
     chosen, upload, style = reader.children[:3]
     assert "says 7" in reader.sentence.value
     picture = reader.picture.value
+    shown = np.asarray(Image.open(io.BytesIO(picture)).convert("L"), float)
+    left = shown[40:-40, : shown.shape[1] // 4]
+    assert (left > 200).mean() > 0.5  # the drawing's white paper,
+    assert (left < 50).mean() > 0.005  # and its ink
 
     style.value = "only shrunk"
     assert reader.picture.value != picture

@@ -349,12 +349,14 @@ def threads_in(monkeypatch, before, cores=8, contended=False, **environment):
     monkeypatch.setattr(training, "_THREADS_AT_IMPORT", 16)
     monkeypatch.setattr(training, "usable_cores", lambda: cores)
     monkeypatch.setattr(training, "_seconds_with", lambda threads: threads if contended else 1 / threads)
+    training.quick_threads.cache_clear()
     current = [before]
     monkeypatch.setattr(torch, "get_num_threads", lambda: current[-1])
     monkeypatch.setattr(torch, "set_num_threads", current.append)
     with training.sensible_threads() as count:
         assert current[-1] == count
     assert current[-1] == before
+    training.quick_threads.cache_clear()
     return count
 
 
