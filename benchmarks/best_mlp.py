@@ -11,7 +11,6 @@ import json
 import statistics
 from pathlib import Path
 
-import torch
 from hardware import describe
 
 import mnist_helpers as mh
@@ -62,7 +61,7 @@ def main():
         print(f"seed {seed}: test {accuracies[-1]:.2f} %, training {sum(history.seconds):.0f} s, "
               f"{mh.count_parameters(model):,} parameters", flush=True)  # fmt: skip
     print(f"test accuracy {statistics.mean(accuracies):.3f} ± {statistics.stdev(accuracies):.3f} % "
-          f"(mean ± deviation, n = {len(accuracies)}), {describe()}, PyTorch {torch.__version__}")  # fmt: skip
+          f"(mean ± deviation, n = {len(accuracies)}), {describe()}")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -477,7 +477,7 @@ class Batches:
     def __iter__(self):
         order = torch.randperm(len(self.split), generator=self.generator, device=self.split.images.device)
         for chosen in order.split(self.batch_size):
-            images = self.split.images[chosen]
+            images = self.split.images.index_select(0, chosen)  # on the CPU several times faster than [chosen]
             if self.augment:
                 images = self.augment(images.float(), self.generator)
             yield normalize(images), self.split.labels[chosen]

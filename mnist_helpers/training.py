@@ -122,6 +122,12 @@ class History:
     seconds: list[float] = field(default_factory=list)
     interrupted: bool = False
 
+    def append(self, *values):
+        """Add one epoch's values, in the order of the fields."""
+        columns = (self.train_loss, self.train_accuracy, self.validation_loss, self.validation_accuracy, self.seconds)
+        for column, value in zip(columns, values, strict=True):
+            column.append(value)
+
     def __len__(self):
         return len(self.train_loss)
 
@@ -143,7 +149,6 @@ def fit(
     batch_size=512,
     learning_rate=8e-3,
     weight_decay=0.3,
-    label_smoothing=0.0,
     augment=None,
     seed=0,
     checkpoint=None,
@@ -162,8 +167,7 @@ def fit(
         batch_size: images per step.
         learning_rate: the peak of the one-cycle schedule (Smith and Topin, 2018, arXiv:1708.07120).
         weight_decay: of AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101).
-        label_smoothing: share of the target spread over all ten classes, 0 to 1.
-        augment: None, or an `Augmentation` for the training images.
+        augment: None, or an `Augmentation` for the training images (to resume, its `repr` must be the same).
         seed: of the shuffling and the augmentation. The initial weights are the caller's: see `set_seed`.
         checkpoint: a path; after every epoch the whole state is saved there.
         resume: go on from the file at `checkpoint`, which must come from the same settings and data, with as many
@@ -184,6 +188,8 @@ def fit(
     for name, split in (("train", train), ("validation", validation)):
         if split.images.device.type != device.type:
             raise ValueError(f"the model is on {device}, {name} on {split.images.device}: use model.to(device)")
+        if len(split) == 0:
+            raise ValueError(f"{name} is empty")
     if resume and not checkpoint:
         raise ValueError("resume needs the path of the checkpoint")
     if checkpoint:
@@ -200,7 +206,6 @@ def fit(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
-        "label_smoothing": label_smoothing,
         "augment": repr(augment),
         "seed": seed,
         "train_data": train.fingerprint(),
@@ -214,21 +219,19 @@ def fit(
     ):
         try:
             while len(history) < epochs:
-                loss, accuracy, seconds = _train_epoch(model, batches, optimizer, schedule, label_smoothing)
+                loss, accuracy, seconds = _train_epoch(model, batches, optimizer, schedule)
                 if not np.isfinite(loss):
                     raise FloatingPointError(
                         f"the training loss became {loss} in epoch {len(history) + 1}: "
                         f"lower the learning rate ({learning_rate:g}) or look for bad numbers in the data"
                     )
                 logits = predict_logits(model, validation.images)
-                history.train_loss.append(loss)
-                history.train_accuracy.append(accuracy)
-                history.validation_loss.append(F.cross_entropy(logits, validation.labels).item())
-                history.validation_accuracy.append((logits.argmax(1) == validation.labels).float().mean().item())
-                history.seconds.append(seconds)
+                validation_loss = F.cross_entropy(logits, validation.labels).item()
+                validation_accuracy = (logits.argmax(1) == validation.labels).sum().item() / len(validation)
+                history.append(loss, accuracy, validation_loss, validation_accuracy, seconds)
                 if checkpoint:
                     save_checkpoint(checkpoint, model, settings=settings, **state)
-                bar.set_postfix_str(f"validation accuracy {history.validation_accuracy[-1]:.2%}", refresh=False)
+                bar.set_postfix_str(f"validation accuracy {validation_accuracy:.2%}", refresh=False)
                 bar.update()
                 if on_epoch:
                     on_epoch(history)
@@ -238,7 +241,7 @@ def fit(
     return history
 
 
-def _train_epoch(model, batches, optimizer, schedule, label_smoothing):
+def _train_epoch(model, batches, optimizer, schedule):
     """One pass over `batches`: mean loss, accuracy, seconds."""
     model.train()
     start = time.perf_counter()
@@ -247,7 +250,7 @@ def _train_epoch(model, batches, optimizer, schedule, label_smoothing):
     loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
     for images, labels in batches:
         logits = model(images)
-        loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+        loss = F.cross_entropy(logits, labels)
 
         optimizer.zero_grad()
         loss.backward()
@@ -267,17 +270,14 @@ def _train_epoch(model, batches, optimizer, schedule, label_smoothing):
 class Checkpoint:
     """A loaded checkpoint: the `model`, ready and in evaluation mode, and everything else that the file holds.
 
-    `state` maps names to what was saved, e.g. `"epoch"` (int), `"history"` (dict of lists), `"settings"` (dict) and
-    `"results"` (dict of numbers), as far as they were.
+    `state` maps names to what was saved, e.g. `"epoch"` (int), `"history"` (dict of lists) and `"settings"` (dict).
     """
 
     model: torch.nn.Module
     state: dict
 
 
-def save_checkpoint(
-    path, model, *, optimizer=None, schedule=None, generator=None, history=None, settings=None, results=None
-):
+def save_checkpoint(path, model, *, optimizer=None, schedule=None, generator=None, history=None, settings=None):
     """Write `model` and the state of its training to `path`, all or nothing.
 
     The file is a dict that plain `torch.load(path, weights_only=True)` reads; its `"model"` is the `state_dict`.
@@ -286,7 +286,6 @@ def save_checkpoint(
         optimizer, schedule, generator: whose states to keep, to resume the training exactly.
         history: the `History` so far.
         settings: dict of the training's arguments and its data's fingerprint; plain values only.
-        results: dict of numbers to keep beside the weights.
 
     Raises:
         OSError: the file cannot be written; an older one at `path` is still whole.
@@ -306,9 +305,8 @@ def save_checkpoint(
         state["generator"] = generator.get_state()
     if history is not None:
         state |= {"history": asdict(history), "epoch": len(history)}
-    for key, part in (("settings", settings), ("results", results)):
-        if part is not None:
-            state[key] = part
+    if settings is not None:
+        state["settings"] = settings
     with atomic_write(path) as temporary:
         torch.save(state, temporary)
 

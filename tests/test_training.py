@@ -73,14 +73,14 @@ def test_fit_learns_and_counts_every_example_once(digits, monkeypatch):
 
 def test_fit_equals_a_loop_written_by_hand(digits, one_thread):
     model, twin = new_model(), new_model()
-    quick(model, digits, epochs=2, learning_rate=3e-3, weight_decay=0.1, label_smoothing=0.1)
+    quick(model, digits, epochs=2, learning_rate=3e-3, weight_decay=0.1)
 
     optimizer = torch.optim.AdamW(twin.parameters(), lr=3e-3, weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=20)
     batches = mh.Batches(digits[0], 64, seed=0)
     for _ in range(2):
         for images, labels in batches:
-            loss = F.cross_entropy(twin(images), labels, label_smoothing=0.1)
+            loss = F.cross_entropy(twin(images), labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -110,6 +110,11 @@ def test_seeds_decide_everything(digits, one_thread):
 def test_bad_arguments_are_named(digits, options, message):
     with pytest.raises(ValueError, match=message):
         quick(new_model(), digits, **options)
+
+
+def test_there_must_be_data(digits):
+    with pytest.raises(ValueError, match="validation is empty"):
+        mh.fit(new_model(), digits[0], digits[1][:0], progress=False)
 
 
 def test_devices_must_agree(digits):
