@@ -52,7 +52,8 @@ def program(runs=5):
     """The whole of train.py as a user starts it."""
     seconds, peaks = [], []
     for _ in range(runs):
-        taken, peak = watch([sys.executable, str(ROOT / "train.py")])
+        with tempfile.TemporaryDirectory() as folder:
+            taken, peak = watch([sys.executable, str(ROOT / "train.py")], folder)
         seconds.append(taken)
         peaks.append(peak)
     print(f"python train.py, imports and evaluation included: {spread(seconds, 1)} s, fastest {min(seconds):.1f} s")
@@ -128,11 +129,11 @@ def speed(rounds=3):
     print(f"training epoch, share of this machine's float32 matrix-product rate: {spread(shares, 1)} %")
 
 
-def watch(command):
-    """Seconds that `command` takes, and the peak memory (resident, MB) of the largest of its processes."""
+def watch(command, folder):
+    """Seconds that `command` takes in `folder`, and the peak memory (resident, MB) of the largest of its processes."""
     peak, start = 0, time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        process = psutil.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    with tempfile.TemporaryFile() as output:
+        process = psutil.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
         while process.poll() is None:
             for one in [process, *children(process)]:
                 try:
@@ -141,7 +142,8 @@ def watch(command):
                     continue
             time.sleep(0.02)
         if process.returncode:
-            raise SystemExit(f"{' '.join(command)} failed:\n{process.stderr.read().decode()}")
+            output.seek(0)
+            raise SystemExit(f"{' '.join(command)} failed:\n{output.read().decode()}")
     return time.perf_counter() - start, peak / 1e6
 
 
@@ -156,8 +158,7 @@ def memory():
     """Time and peak memory of every notebook, validated cell by cell."""
     total = 0.0
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        command = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml"), str(path)]
-        taken, peak = watch([*command, f"--rootdir={ROOT}"])
+        taken, peak = watch([sys.executable, "-m", "pytest", "-q", str(path)], ROOT)
         total += taken
         print(f"  {path.stem}: {taken:.0f} s, {peak:.0f} MB", flush=True)
     print(f"all notebooks through nbval: {total:.0f} s")
