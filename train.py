@@ -71,7 +71,8 @@ def main(arguments=None):
         progress=False,
     )
     if history.interrupted:
-        print(f"Interrupted after {len(history)} epochs; the same command with --resume goes on.")
+        after = "the same command with --resume goes on" if len(history) else "nothing was saved"
+        print(f"Interrupted after {len(history)} epochs; {after}.")
         return 130
 
     print(f"Test set: {mh.evaluate(model, mnist.test)}")

@@ -18,29 +18,13 @@ import requests
 import torch
 import torch.nn.functional as F
 
-# The four IDX files: SHA-256 of the uncompressed bytes, magic number and shape. A .gz is judged by what it
-# unpacks to, because mirrors compress the same bytes differently.
+# The four IDX files: SHA-256 of the uncompressed bytes, and shape. A .gz is judged by what it unpacks to, because
+# mirrors compress the same bytes differently.
 FILES = {
-    "train-images-idx3-ubyte": (
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        2051,
-        (60_000, 28, 28),
-    ),
-    "train-labels-idx1-ubyte": (
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        2049,
-        (60_000,),
-    ),
-    "t10k-images-idx3-ubyte": (
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        2051,
-        (10_000, 28, 28),
-    ),
-    "t10k-labels-idx1-ubyte": (
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        2049,
-        (10_000,),
-    ),
+    "train-images-idx3-ubyte": ("ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", (60_000, 28, 28)),
+    "train-labels-idx1-ubyte": ("65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", (60_000,)),
+    "t10k-images-idx3-ubyte": ("0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", (10_000, 28, 28)),
+    "t10k-labels-idx1-ubyte": ("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", (10_000,)),
 }
 
 # torchvision's mirror first, then Google's copy and the original host. MNIST_MIRRORS replaces the list.
@@ -207,15 +191,16 @@ def _first_of_each_digit(labels, count):
 
 def _parse(name, raw):
     """The array in IDX bytes: `uint8`, in the shape that `FILES` names."""
-    _, _, shape = FILES[name]
+    _, shape = FILES[name]
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
 
 
 def _check(name, raw):
     """None if `raw` is the file `name`, else what is wrong with it. The checksum covers magic number, shape and count
     as well; they are told apart only to say what is wrong."""
-    sha256, magic, shape = FILES[name]
-    header = b"".join(number.to_bytes(4, "big") for number in (magic, *shape))
+    sha256, shape = FILES[name]
+    # IDX: two zeros, 8 for unsigned bytes, the number of dimensions, and each dimension in four bytes.
+    header = bytes([0, 0, 8, len(shape)]) + b"".join(length.to_bytes(4, "big") for length in shape)
     size = len(header) + int(np.prod(shape))
     if len(raw) != size:
         return f"has {len(raw):,} bytes instead of {size:,}"
@@ -229,7 +214,7 @@ def _check(name, raw):
 def _read(name, path):
     """The checked bytes of `path`, unpacked if need be. Raises DataError if they are not those of `name`."""
     shown = name if path.name == name else f"{name}.gz"
-    limit = 16 + int(np.prod(FILES[name][2])) + 1  # reading one byte too many is enough to see an over-long file
+    limit = 16 + int(np.prod(FILES[name][1])) + 1  # reading one byte too many is enough to see an over-long file
     try:
         with open(path, "rb") as start:
             packed = start.read(2) == b"\x1f\x8b"  # the name does not tell: some servers unpack what they send

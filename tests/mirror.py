@@ -54,10 +54,7 @@ def packed(name):
 
 def files():
     """What stands for `data.FILES`."""
-    return {
-        name: (hashlib.sha256(raw(name)).hexdigest(), 0x800 + array.ndim, array.shape)
-        for name, array in arrays().items()
-    }
+    return {name: (hashlib.sha256(raw(name)).hexdigest(), array.shape) for name, array in arrays().items()}
 
 
 def write(folder, plain=(), gz=()):
