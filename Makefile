@@ -6,6 +6,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# In a container one is often root, which JupyterLab refuses without this.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: run test lab offline refresh address benchmark
 
@@ -18,7 +20,7 @@ test: $(READY)
 	$(BIN)/pytest
 
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab notebooks $(AS_ROOT)
 
 # The notebooks once more as on a machine without a network: no data folder, no mirrors, an empty cache.
 offline: $(READY)
