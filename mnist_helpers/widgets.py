@@ -2,6 +2,7 @@
 a running notebook and as a still image where nothing runs, as on GitHub."""
 
 import base64
+import html
 import io
 from contextlib import redirect_stdout
 
@@ -40,7 +41,7 @@ class Interactive(widgets.VBox):
         try:
             self.picture.value, self.sentence.value = self.draw()
         except ImageError as error:
-            self.sentence.value = f"This picture cannot be used: {error}."
+            self.sentence.value = html.escape(f"This picture cannot be used: {error}.")  # it may hold a file's name
 
     def _repr_mimebundle_(self, **kwargs):
         still = {"image/png": base64.b64encode(self.picture.value).decode(), "text/plain": self.sentence.value}
