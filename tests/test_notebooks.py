@@ -81,8 +81,16 @@ def test_badges_open_this_notebook(path, book):
     where = f"{address()}/blob/main/notebooks/{path.name}"
     assert f"(https://colab.research.google.com/github/{where})" in opening
     assert f"(https://mybinder.org/v2/gh/{address()}/main?urlpath=lab/tree/notebooks/{path.name})" in opening
-    assert re.search(r"\d+ minutes", opening)
     assert re.match(r"# \d\d ", opening)
+
+
+def test_the_readme_gives_the_same_minutes(path, book):
+    row = next(
+        line
+        for line in (NOTEBOOKS.parent / "README.md").read_text().splitlines()
+        if f"({path.parent.name}/{path.name})" in line
+    )
+    assert re.search(r"(\d+) minutes", book.cells[0].source)[1] == row.split("|")[3].strip()
 
 
 def test_the_first_code_cell_fetches_the_package_on_colab(book):
