@@ -36,7 +36,7 @@ def count_parameters(model):
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def predict_logits(model, images, batch_size=1000):
     """Logits `float32 (N, 10)` of raw images `(N, 28, 28)` on a scale of 0 to 255, in evaluation mode.
 

@@ -39,7 +39,7 @@ def plot_weights(model, *, count=32, columns=8, ax=None):
 
 
 def plot_pixel_values(images, *, ax=None):
-    """Histogram (log scale) of the pixel values of `uint8` images, with their mean and standard deviation."""
+    """Histogram (log scale) of the pixel values of `uint8` images, with their mean."""
     ax = ax or _new_axes(7, 3)
     pixels = images.flatten().cpu()
     counts = torch.bincount(pixels.int(), minlength=256).numpy()
@@ -91,10 +91,12 @@ def plot_confusion(confusion, *, ax=None):
                     color="white" if dark else "black")  # fmt: skip
     ax.set(xticks=range(10), yticks=range(10), xlabel="predicted digit", ylabel="true digit")
     true, predicted = divmod(int(mistakes.argmax()), 10)
-    print(
-        f"Confusion matrix of {counts.sum():,} images, {mistakes.sum():,} off the diagonal; the most frequent mistake "
-        f"is a {true} read as a {predicted}, {_plural(int(mistakes.max()), 'time')}."
+    worst_of_all = (
+        f"; the most frequent mistake is a {true} read as a {predicted}, {_plural(worst, 'time')}"
+        if mistakes.any()
+        else ""
     )
+    print(f"Confusion matrix of {counts.sum():,} images, {mistakes.sum():,} off the diagonal{worst_of_all}.")
     return ax
 
 

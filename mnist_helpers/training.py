@@ -208,7 +208,7 @@ def fit(
         "weight_decay": weight_decay,
         "augment": repr(augment),
         "seed": seed,
-        "train_data": train.fingerprint(),
+        "train_data": train.fingerprint() if checkpoint else None,
     }
     state = {"optimizer": optimizer, "schedule": schedule, "generator": batches.generator, "history": history}
     threads = _restore(checkpoint, model, settings, **state) if resume else None

@@ -83,6 +83,13 @@ def test_evaluating_leaves_the_model_as_it_was(mnist):
     assert model.training
 
 
+def test_logits_can_be_targets_of_another_training(mnist):
+    logits = mh.predict_logits(mh.MLP(), mnist.test.images[:4])
+    scale = torch.ones(1, requires_grad=True)
+    (scale * logits).sum().backward()
+    assert scale.grad == pytest.approx(logits.sum().item(), rel=1e-4)
+
+
 def test_calibration_agrees_with_a_loop(result):
     result, _ = result
     measured = mh.calibration(result, bins=10)
@@ -131,6 +138,11 @@ def test_every_figure_draws_and_says_what_it_shows(result, mnist, capsys):
     assert "ended at 75.00%" in said[3]
     assert f"{len(result.mistakes)} off the diagonal" in said[4]
     assert f"the label is {label}" in said[6]
+
+
+def test_a_perfect_confusion_matrix_names_no_mistake(capsys):
+    mh.plot_confusion(torch.eye(10, dtype=torch.int64))
+    assert capsys.readouterr().out == "Confusion matrix of 10 images, 0 off the diagonal.\n"
 
 
 def test_figures_go_on_the_axes_they_are_given(result, mnist):

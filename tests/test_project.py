@@ -166,7 +166,7 @@ def test_links_in_the_documents_lead_somewhere():
 # train.py
 
 
-def train(folder, *options):
+def run_train(folder, *options):
     environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
     command = [sys.executable, str(ROOT / "train.py"), *options]
     return subprocess.run(
@@ -175,7 +175,7 @@ def train(folder, *options):
 
 
 def test_train_py_trains_evaluates_saves_and_shows(tmp_path):
-    done = train(tmp_path, "--epochs", "2", "--batch-size", "256")
+    done = run_train(tmp_path, "--epochs", "2", "--batch-size", "256")
     assert done.returncode == 0, done.stderr
     assert (
         len(re.findall(r"^epoch +\d  loss \d\.\d{4}  validation accuracy \d\d\.\d\d%", done.stdout, re.MULTILINE)) == 2
@@ -187,7 +187,7 @@ def test_train_py_trains_evaluates_saves_and_shows(tmp_path):
     state = torch.load(tmp_path / "mnist_model.pth", weights_only=True)
     assert state["epoch"] == 2
 
-    again = train(tmp_path, "--epochs", "2", "--batch-size", "256", "--resume")  # nothing left to do
+    again = run_train(tmp_path, "--epochs", "2", "--batch-size", "256", "--resume")  # nothing left to do
     assert again.returncode == 0
     assert f"accuracy {accuracy:.2f}%" in again.stdout
 
@@ -203,11 +203,23 @@ def test_train_py_trains_evaluates_saves_and_shows(tmp_path):
     ],
 )
 def test_train_py_fails_with_one_line(tmp_path, options, message):
-    done = train(tmp_path, *options)
+    done = run_train(tmp_path, *options)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert message in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_train_py_has_the_defaults_of_fit():
+    import inspect
+
+    import mnist_helpers as mh
+    import train as program
+
+    options = vars(program.parse([]))
+    defaults = {name: parameter.default for name, parameter in inspect.signature(mh.fit).parameters.items()}
+    for name in ("epochs", "batch_size", "learning_rate", "seed", "resume"):
+        assert options[name] == defaults[name], name
 
 
 def test_train_py_is_thin():
