@@ -1,6 +1,7 @@
-"""Helpers of the course: data → models → training → evaluation → prediction → plotting → widgets.
+"""Helpers of the course:
+data → models → training → evaluation → drawing → prediction → neighbours → plotting → widgets.
 
-Figures and widgets are imported when first used, so that a program that only trains needs neither.
+Neighbours, figures and widgets are imported when first used, so that a program that only trains needs none of them.
 """
 
 from importlib import import_module
@@ -16,9 +17,10 @@ from .data import (
     load_mnist,
     normalize,
 )
+from .drawing import Drawing, ImageError, as_split, load_drawings, render, save_drawings
 from .evaluation import calibration, evaluate, wilson_interval
-from .models import MLP, count_parameters, predict_logits
-from .prediction import ImageError, predict, to_mnist
+from .models import MLP, activations, count_parameters, predict_logits
+from .prediction import predict, to_mnist
 from .training import (
     CheckpointError,
     History,
@@ -31,6 +33,7 @@ from .training import (
 )
 
 _LATER = {
+    "neighbours": ("Judge", "Neighbours"),
     "plotting": (
         "plot_calibration",
         "plot_confusion",
@@ -42,7 +45,7 @@ _LATER = {
         "plot_probabilities",
         "plot_weights",
     ),
-    "widgets": ("browse", "read_picture", "transform"),
+    "widgets": ("browse", "draw", "read_picture", "transform"),
 }
 _ROOM = {name: room for room, names in _LATER.items() for name in names}
 
@@ -54,22 +57,28 @@ __all__ = [
     "Batches",
     "CheckpointError",
     "DataError",
+    "Drawing",
     "History",
     "ImageError",
     "Split",
+    "activations",
     "affine",
+    "as_split",
     "calibration",
     "count_parameters",
     "evaluate",
     "fit",
     "load_checkpoint",
+    "load_drawings",
     "load_mnist",
     "load_pretrained",
     "normalize",
     "pick_device",
     "predict",
     "predict_logits",
+    "render",
     "save_checkpoint",
+    "save_drawings",
     "set_seed",
     "to_mnist",
     "wilson_interval",

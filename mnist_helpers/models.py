@@ -50,3 +50,20 @@ def predict_logits(model, images, batch_size=1000):
         return torch.cat([model(normalize(batch.to(device))) for batch in images.split(batch_size)])
     finally:
         model.train(was_training)
+
+
+def activations(model, images, batch_size=1000):
+    """What each layer answers to raw images `(N, 28, 28)`: the outputs of every `nn.ReLU` in turn, `(N, units)` or
+    `(N, channels, height, width)`, and last the logits `(N, 10)`; `float32` on the CPU. See `predict_logits`."""
+    layers = [[] for module in model.modules() if isinstance(module, nn.ReLU)]
+    units = [module for module in model.modules() if isinstance(module, nn.ReLU)]
+    hooks = [
+        unit.register_forward_hook(lambda module, inputs, output, answers=answers: answers.append(output.cpu()))
+        for unit, answers in zip(units, layers, strict=True)
+    ]
+    try:
+        logits = predict_logits(model, images, batch_size).cpu()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [*map(torch.cat, layers), logits]

@@ -1,6 +1,5 @@
 """Prediction: any picture of a digit to a 28×28 image made as MNIST's were, and what the network thinks of it."""
 
-import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +8,13 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from .drawing import Drawing, ImageError, place, render
 from .models import predict_logits
 
 MAX_PIXELS = 50_000_000  # 200 MB as RGBA; larger pictures are refused before they are decoded
 TOO_LARGE = f"the picture has more than {MAX_PIXELS:,} pixels: make it smaller"
 MIN_CONTRAST = 0.1  # of the range from black to white; less is taken for an empty page
 NOISE = 4  # the paper's own variation, its upper quartile at the border, times this, is not ink; nor is less than 5 %
-
-
-class ImageError(ValueError):
-    """A picture cannot be read as a digit; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,8 @@ def to_mnist(image, *, fit=True):
 
     Args:
         image: a path, a PIL image of any mode, or an array or tensor `(H, W)`, `(H, W, C)` or `(C, H, W)` with 1 to 4
-            channels: unsigned integers, booleans, or floats on a scale of 0 to 1, 255 or 65535.
+            channels: unsigned integers, booleans, or floats on a scale of 0 to 1, 255 or 65535. Of a `Drawing`, the
+            strokes are fitted, not their picture: see `render`.
         fit: with False the whole picture is only shrunk to 28×28, not boxed and centred.
 
     Returns:
@@ -74,23 +71,21 @@ def to_mnist(image, *, fit=True):
         ImageError: the picture cannot be read, has over 50 million pixels, holds NaN or negative numbers, or is blank.
         FileNotFoundError: there is no such file.
     """
+    if isinstance(image, Drawing):
+        if not image.strokes:
+            raise ImageError("the drawing is blank: it has no strokes")
+        return render(image, fit=fit)
     ink = _ink(read_grey(image))
     if fit:
         rows, columns = np.flatnonzero((ink > 0).any(1)), np.flatnonzero((ink > 0).any(0))
         digit = _resize(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 20)
-        top, left = (_place(digit.sum(axis)) for axis in (1, 0))
+        top, left = (place(digit.sum(axis)) for axis in (1, 0))
     else:
         digit = _resize(ink, 28)
         top, left = ((28 - size) // 2 for size in digit.shape)
     canvas = np.zeros((28, 28), np.float32)
     canvas[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
     return torch.from_numpy((canvas * (255 / canvas.max())).round().astype(np.uint8))
-
-
-def _place(mass):
-    """Where to put a strip of ink `mass (n,)`, n ≤ 20, among 28: its centre of mass goes to [13.5, 14.5)."""
-    centre = float((mass * np.arange(len(mass))).sum() / mass.sum())
-    return min(max(math.ceil(13.5 - centre), 0), 28 - len(mass))
 
 
 def _resize(ink, longest):

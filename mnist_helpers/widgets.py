@@ -5,16 +5,23 @@ import base64
 import html
 import io
 from contextlib import redirect_stdout
+from pathlib import Path
 
+import anywidget
 import ipywidgets as widgets
 import numpy as np
+import traitlets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from .data import affine
+from .drawing import PEN, Drawing, ImageError, as_split, change_drawings, format_drawings, load_drawings, parse_drawings
+from .evaluation import evaluate
+from .models import activations
+from .neighbours import SPACES, Judge, Neighbours, first_weights, most_exciting
 from .plotting import plot_prediction
-from .prediction import ImageError, predict, read_grey
+from .prediction import predict, read_grey
 
 WIDE = {"width": "30em"}
 
@@ -101,6 +108,242 @@ def read_picture(model, examples):
 
     chosen.observe(forget_upload, "value")
     return Interactive([chosen, upload, style], draw)
+
+
+def draw(model, mnist, *, keep=None):
+    """A pad to draw digits on, and everything that `model` makes of them, live; see `Pad`.
+
+    Args:
+        mnist: its training digits serve as neighbours, its validation digits set the limits of `Judge`, and its test
+            digits make the map.
+        keep: a file that drawings kept with their label are added to, and read from first if it exists; without it
+            they last as long as the pad.
+
+    Raises:
+        ImageError: the file `keep` does not hold drawings.
+    """
+    return Pad(model, mnist, keep)
+
+
+class Pad(anywidget.AnyWidget):
+    """The drawing pad. The browser records strokes and shows what is computed here, at every stroke.
+
+    Attributes:
+        strokes: lists of points `[x, y]` from 0 to 1; set them to draw from Python.
+        as_mnist: whether the strokes are made an image as MNIST was made, or as drawn; see `render`.
+        opened: the open panels among "layers", "map" and "mine". What is hidden is not computed.
+        space: of the map, one of `SPACES`.
+        unit: the chosen unit of the first layer, or -1.
+        prediction: the `Prediction` for the present drawing, None if the pad is empty.
+        drawings: the `Drawing`s that were kept.
+    """
+
+    _esm = Path(__file__).parent / "pad.js"
+    _css = Path(__file__).parent / "pad.css"
+    strokes = traitlets.List().tag(sync=True)
+    as_mnist = traitlets.Bool(True).tag(sync=True)
+    opened = traitlets.List(["layers"]).tag(sync=True)
+    space = traitlets.Enum(SPACES, SPACES[0]).tag(sync=True)
+    unit = traitlets.Int(-1).tag(sync=True)
+    pen = traitlets.Float(PEN, read_only=True).tag(sync=True)
+    # What the browser shows: the answer, the chosen unit, the map, the place on it, the kept drawings, a complaint.
+    seen = traitlets.Dict().tag(sync=True)
+    detail = traitlets.Dict().tag(sync=True)
+    map = traitlets.Dict().tag(sync=True)
+    place = traitlets.Dict().tag(sync=True)
+    mine = traitlets.Dict().tag(sync=True)
+    notice = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, model, mnist, keep=None):
+        self.model, self.mnist, self.keep_file = model, mnist, keep
+        self.judge = Judge(model, mnist)
+        self._neighbours = {SPACES[0]: self.judge.neighbours}
+        self._exciting = None
+        self.prediction = None
+        self.drawings = load_drawings(keep) if keep is not None and Path(keep).exists() else []
+        super().__init__()
+        self.on_msg(lambda widget, content, buffers: self._receive(content))
+        self.observe(lambda change: self._look(), ["strokes", "as_mnist", "opened"])
+        self.observe(lambda change: self._locate(), ["space", "opened"])
+        self.observe(lambda change: self._describe_unit(), ["unit"])
+        self.observe(lambda change: self._tally(), ["opened"])
+        self._look()
+
+    def __repr__(self):
+        return f"Drawing pad: {self.seen['sentence']}"
+
+    def _repr_mimebundle_(self, **kwargs):
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        if self.prediction is not None:
+            as_drawn = predict(self.model, Drawing(self.strokes), fit=False).image
+            picture, _ = _picture(self.prediction, original=as_drawn.numpy())
+            data["image/png"] = base64.b64encode(picture).decode()
+        return data, metadata
+
+    # At every stroke
+
+    def _look(self):
+        """Read the drawing anew: the image, the answer, the layers."""
+        try:
+            drawing = Drawing(self.strokes)
+        except ImageError as error:
+            self.notice = f"This drawing cannot be used: {error}."
+            return
+        self.notice = ""
+        if not drawing.strokes:
+            self.prediction = None
+            self.seen = {"verdict": "", "sentence": "The pad is empty. Draw a digit with mouse, finger, pen or keys."}
+        else:
+            self.prediction = predict(self.model, drawing, fit=self.as_mnist)
+            verdict, sentence = _judged(self.prediction, self.judge(self.prediction))
+            self.seen = {
+                "image": self.prediction.image.numpy().tobytes(),
+                "probabilities": [round(share, 4) for share in self.prediction.probabilities.tolist()],
+                "digit": self.prediction.digit,
+                "verdict": verdict,
+                "sentence": sentence,
+                "layers": self._layers() if "layers" in self.opened else [],
+            }
+        self._locate()
+
+    def _layers(self):
+        answers = [layer[0] for layer in activations(self.model, self.prediction.image.unsqueeze(0))]
+        answers[-1] = answers[-1].softmax(0)
+        return [
+            {
+                "name": f"{_size(layer)} {'probabilities' if layer is answers[-1] else 'units'}",
+                "shape": list(layer.shape),
+                "values": (255 * layer / layer.max().clamp(min=1e-9)).clamp(0, 255).byte().numpy().tobytes(),
+            }
+            for layer in answers
+        ]
+
+    # The panels
+
+    def _describe_unit(self):
+        weights = first_weights(self.model)
+        if weights is None or not 0 <= self.unit < len(weights):
+            self.detail = {}
+            return
+        if self._exciting is None:
+            self._exciting = most_exciting(self.model, self.mnist.train.images)
+        best = self._exciting[self.unit]
+        limit = weights.abs().quantile(0.995)  # as in plot_weights
+        picture = (128 + 127 * weights[self.unit] / limit).clamp(0, 255).byte()
+        labels = self.mnist.train.labels[best].tolist()
+        self.detail = {
+            "sentence": f"Unit {self.unit} of the first layer: what it looks for (purple: ink wanted, orange: ink "
+            f"unwanted), and the training digits that excite it most.",
+            "weights": picture.numpy().tobytes(),
+            "shape": list(picture.shape),
+            "images": self.mnist.train.images[best].cpu().numpy().tobytes(),
+            "labels": labels,
+        }
+
+    def _locate(self):
+        """Where the drawing lies on the map, and its nearest training digits."""
+        if "map" not in self.opened:
+            return
+        if self.space not in self._neighbours:
+            self._neighbours[self.space] = Neighbours(self.model, self.mnist, self.space)
+        neighbours = self._neighbours[self.space]
+        low, high = neighbours.map.amin(0), neighbours.map.amax(0)
+        self.map = {
+            "points": (255 * (neighbours.map - low) / (high - low)).byte().numpy().tobytes(),
+            "labels": self.mnist.test.labels.byte().cpu().numpy().tobytes(),
+        }
+        if self.prediction is None:
+            self.place = {}
+            return
+        points, positions, distances = neighbours(self.prediction.image.unsqueeze(0))
+        x, y = ((points[0] - low) / (high - low)).clamp(0, 1).tolist()
+        nearest = self.mnist.train[positions[0].to(self.mnist.train.labels.device)]
+        sentence = (
+            f"The nearest training digits, by the {self.space}. The fifth lies at a distance of {distances[0, -1]:.2f}"
+        )
+        known = f"; of the validation digits 98 % stay within {self.judge.distance:.2f}."
+        self.place = {
+            "x": x,
+            "y": y,
+            "sentence": sentence + (known if self.space == SPACES[0] else "."),
+            "images": nearest.images.cpu().numpy().tobytes(),
+            "labels": nearest.labels.tolist(),
+        }
+
+    # Your digits
+
+    def keep(self, label):
+        """Keep the present drawing as a `label`, from 0 to 9."""
+        self._change(lambda drawings: [*drawings, Drawing(self.strokes, label)])
+
+    def forget(self):
+        """Forget the drawing that was kept last."""
+        self._change(lambda drawings: drawings[:-1])
+
+    def reload(self, text):
+        """Add the drawings in `text`, the contents of a file of drawings, to those that were kept."""
+        more = parse_drawings(text)
+        self._change(lambda drawings: [*drawings, *more])
+
+    def show(self, position):
+        """Put the kept drawing at `position` on the pad."""
+        self.strokes = [stroke.tolist() for stroke in self.drawings[position].strokes]
+
+    def _change(self, change):
+        if self.keep_file is None:
+            self.drawings = change(self.drawings)
+        else:
+            self.drawings = change_drawings(self.keep_file, change)
+        self._tally()
+
+    def _tally(self):
+        if "mine" not in self.opened:
+            return
+        usable = [drawing for drawing in self.drawings if drawing.label is not None and drawing.strokes]
+        if not usable:
+            self.mine = {"sentence": "None kept yet. Draw a digit, then say which it was meant to be."}
+            return
+        splits = [as_split(usable, fit=fit) for fit in (False, True)]
+        as_drawn, as_made = (len(split) - len(evaluate(self.model, split).mistakes) for split in splits)
+        self.mine = {
+            "sentence": f"{len(usable)} kept. Read right as drawn: {as_drawn}; as MNIST was made: {as_made}.",
+            "images": splits[0].images.numpy().tobytes(),
+            "captions": [str(drawing.label) for drawing in usable],
+        }
+
+    def _receive(self, content):
+        """What the browser asks for: one of the methods above, or the file to download."""
+        try:
+            match content:
+                case {"keep": label, "strokes": strokes}:
+                    self.strokes = strokes
+                    self.keep(label)
+                case {"forget": _}:
+                    self.forget()
+                case {"show": position}:
+                    self.show(position)
+                case {"reload": text}:
+                    self.reload(text)
+                case {"download": _}:
+                    self.send({"file": format_drawings(self.drawings)})
+            self.notice = ""
+        except (ImageError, OSError) as error:
+            self.notice = f"{error}."
+
+
+def _judged(prediction, verdict):
+    """The verdict as one character, and the sentence that explains it."""
+    first, second = prediction.probabilities.topk(2).indices.tolist()
+    answer, other = (f"{digit} with {100 * prediction.probabilities[digit]:.1f} %" for digit in (first, second))
+    if verdict == "sure":
+        return str(first), f"The network says {answer}."
+    if verdict == "unfamiliar":
+        return "?", f"Not sure: this is unlike the digits that it learnt from. If it must be one: {answer}."
+    return "?", f"Not sure: {answer}, or {other}."
+
+
+def _size(layer):
+    return "×".join(map(str, layer.shape))
 
 
 def _picture(prediction, truth=None, original=None, white=255):
