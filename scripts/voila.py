@@ -1,12 +1,13 @@
 """How `make app` serves notebooks/app.ipynb."""
 
-c = get_config()  # noqa: F821 - Voilà provides it
+c = get_config()
 
-# Everything comes from this server. Voilà's template asks a public server for a font of icons that the page does not use; on
-# a network that is down the browser would wait for it, so it is told not to ask.
+# Everything comes from this server. Voilà's template asks a public one for a font of icons that the page does not use;
+# with no way out the browser would wait for it, so it is told not to ask.
 c.Voila.tornado_settings = {
     "headers": {
-        "Content-Security-Policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws: wss:"
+        "Content-Security-Policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
+        "connect-src 'self' ws: wss:"
     }
 }
 # The page stands ready before somebody asks for it, and the next one is made ready then.

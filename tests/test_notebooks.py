@@ -7,7 +7,8 @@ import pytest
 
 from scripts.notebooks import NOTEBOOKS, address
 
-PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+PATHS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+APP = NOTEBOOKS / "app.ipynb"  # the web app: a page, not a lesson
 COURSE = ["01_data_exploration", "02_model", "03_training", "04_evaluation", "05_prediction"]
 IGNORED = "nbval-ignore-output"
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
@@ -38,6 +39,18 @@ def output_text(cell):
 
 def test_the_course_is_complete():
     assert [path.stem for path in PATHS] == COURSE
+    assert set(NOTEBOOKS.glob("*.ipynb")) == {*PATHS, APP}
+
+
+def test_the_app_is_the_pad_and_little_else():
+    book = nbformat.read(APP, as_version=4)
+    code = cells(book, "code")
+    assert [cell.execution_count for cell in code] == [1, 2]
+    assert IGNORED in code[-1].metadata.tags
+    assert "Drawing pad" in output_text(code[-1])
+    assert not output_text(code[0])  # nothing stands on the page but the pad
+    for target in re.findall(r"\]\((?!https?://)([^)]+)\)", "\n".join(cell.source for cell in book.cells)):
+        assert (NOTEBOOKS / target).exists(), target
 
 
 def test_format(path, book):

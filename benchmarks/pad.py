@@ -1,0 +1,131 @@
+"""The drawing pad's speed: Python's share of a stroke, and in a real browser from the end of a stroke to updated bars.
+
+    python benchmarks/pad.py          about two minutes; without a browser only Python's share
+
+The strokes are those of the recorded digits. Browser, web app and kernel share this machine's cores.
+"""
+
+import re
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from hardware import describe
+from playwright.sync_api import sync_playwright
+
+import mnist_helpers as mh
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from scripts.browser import find  # noqa: E402
+
+# Notes the time of each release of the pointer, and of the first change of the bars after it, once it is painted.
+WATCH = """() => {
+  window.times = [];
+  let released = null;
+  addEventListener("pointerup", () => (released = performance.now()), true);
+  new MutationObserver(() => {
+    if (released === null) return;
+    const since = released;
+    released = null;
+    requestAnimationFrame(() => window.times.push(performance.now() - since));
+  }).observe(document.querySelector("[data-part=bars]"), { childList: true, subtree: true, characterData: true });
+}"""
+
+
+def summary(milliseconds):
+    """Median, 95th percentile and n."""
+    p95 = statistics.quantiles(milliseconds, n=20)[-1]
+    return f"median {statistics.median(milliseconds):.1f} ms, 95 % within {p95:.1f} ms (n = {len(milliseconds)})"
+
+
+def growing(drawings):
+    """Every state of the pad while `drawings` come into being, stroke by stroke."""
+    for drawing in drawings:
+        for count in range(1, len(drawing.strokes) + 1):
+            yield [stroke.tolist() for stroke in drawing.strokes[:count]]
+
+
+def python_share(drawings):
+    """Render, fit, forward, judge, activations and what is sent: all that Python does for a stroke."""
+    pad = mh.draw(mh.load_pretrained(), mh.load_mnist())
+    for opened in (["layers"], ["layers", "map"]):
+        pad.opened = opened
+        taken = []
+        for strokes in growing(drawings):
+            start = time.perf_counter()
+            pad.strokes = strokes
+            taken.append(1000 * (time.perf_counter() - start))
+        print(f"Python's share of a stroke, open panels {' and '.join(opened)}: {summary(taken[10:])}")  # ten warm up
+
+
+@contextmanager
+def web_app():
+    """The address of the web app, served as `make app` does."""
+    command = [sys.executable, "-m", "voila", "notebooks/app.ipynb", "--Voila.config_file_paths=scripts"]
+    server = subprocess.Popen(
+        [*command, "--no-browser", "--port=0"], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    try:
+        for line in server.stderr:
+            if found := re.search(r"http://\S+", line):
+                yield found[0].replace("localhost", "127.0.0.1")
+                break
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def browser_share(drawings, executable):
+    """From the end of a stroke to the painted bars, and the bytes that travel for it."""
+    with web_app() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        sent, received = [], []
+        page.on("websocket", lambda socket: socket.on("framesent", lambda data: sent.append(len(data))))
+        page.on("websocket", lambda socket: socket.on("framereceived", lambda data: received.append(len(data))))
+        page.goto(address, timeout=120_000)
+        pad = page.locator(".digit-pad .pad")
+        pad.wait_for(timeout=120_000)
+        page.wait_for_function("document.querySelector('[data-part=sentence]').textContent")
+        box = pad.bounding_box()
+        page.evaluate(WATCH)
+        up, down, strokes = [], [], 0
+        for drawing in drawings:
+            page.locator("[data-part=clear]").click()
+            page.wait_for_timeout(200)  # until the answer to that has come
+            for stroke in drawing.strokes:
+                points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+                sent.clear()
+                received.clear()
+                page.mouse.move(*points[0])
+                page.mouse.down()
+                for point in points[1:]:
+                    page.mouse.move(*point)
+                page.mouse.up()
+                strokes += 1
+                page.wait_for_function(f"window.times.length >= {strokes}")
+                page.wait_for_timeout(200)
+                up.append(sum(sent))
+                down.append(sum(received))
+        print(f"Browser, end of a stroke to painted bars: {summary(page.evaluate('window.times')[10:])}")
+        for name, sizes in (("from the browser", up), ("to the browser", down)):
+            print(f"Bytes a stroke {name}: median {statistics.median(sizes):,.0f}, largest {max(sizes):,}")
+        browser.close()
+
+
+def main():
+    print(describe())
+    drawings = [drawing for drawing in mh.load_drawings() if drawing.label is not None]
+    python_share(drawings)
+    executable = find()
+    if executable is None:
+        raise SystemExit("No browser was found: `python scripts/browser.py` tries to install one.")
+    browser_share(drawings[::2], executable)
+
+
+if __name__ == "__main__":
+    main()
