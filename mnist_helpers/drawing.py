@@ -172,7 +172,8 @@ def save_drawings(path, drawings):
 def change_drawings(path, change):
     """Replace the drawings in the file `path`, which need not exist, by `change(drawings)`, and return these. Several
     programs may change it at once. Raises as `load_drawings` does, and leaves a file that it cannot read as it is."""
-    with FileLock(f"{path}.lock"):
-        drawings = change(load_drawings(path) if Path(path).exists() else [])
+    path = Path(path)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        drawings = change(load_drawings(path) if path.exists() else [])
         save_drawings(path, drawings)
     return drawings

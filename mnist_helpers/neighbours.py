@@ -25,7 +25,7 @@ class Neighbours:
 
     Attributes:
         train: `float32 (N, 50)`, the training digits.
-        map: `float32 (M, 2)`, the test digits.
+        map: `float32 (M, 2)`, the test digits; `corners`: its least and largest `(x, y)`, each `(2,)`.
 
     Raises:
         ValueError: `space` is none of `SPACES`.
@@ -43,6 +43,7 @@ class Neighbours:
             self.train = self._project(images)
             self._squares = self.train.square().sum(1)
             self.map = self._project(mnist.test.images)[:, :2]
+            self.corners = self.map.amin(0), self.map.amax(0)
 
     def __call__(self, images, count=NEAREST):
         """For raw images `uint8 (n, 28, 28)`: their places on the map `float32 (n, 2)`, the positions of the `count`

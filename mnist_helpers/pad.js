@@ -111,7 +111,7 @@ function distance(p, a, b) {
 }
 
 /** Leave out the points that lie within `tolerance` of the line that remains (Ramer 1972, Douglas and Peucker 1973). */
-function simplify(points, tolerance = 0.002) {
+function simplify(points, tolerance = 0.0007) {
   let [farthest, index] = [0, 0];
   for (let i = 1; i < points.length - 1; i++) {
     const away = distance(points[i], points[0], points.at(-1));

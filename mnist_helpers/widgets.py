@@ -250,7 +250,7 @@ class Pad(anywidget.AnyWidget):
         if self.space not in self._neighbours:
             self._neighbours[self.space] = Neighbours(self.model, self.mnist, self.space)
         neighbours = self._neighbours[self.space]
-        low, high = neighbours.map.amin(0), neighbours.map.amax(0)
+        low, high = neighbours.corners
         if self.map.get("space") != self.space:
             self.map = {
                 "space": self.space,
