@@ -50,7 +50,7 @@ class Drawing:
             raise ImageError("a stroke holds a coordinate that is not a finite number")
         if sum(map(len, strokes)) > MAX_POINTS:
             raise ImageError(f"the drawing has more than {MAX_POINTS:,} points")
-        if self.label not in (None, *range(10)):
+        if not (self.label is None or (type(self.label) is int and 0 <= self.label <= 9)):
             raise ImageError(f"the label of a drawing is a digit from 0 to 9, not {self.label!r}")
         if not (isinstance(self.pen, (int, float)) and 0.5 <= self.pen <= 10):
             raise ImageError(f"a pen is 0.5 to 10 pixels wide, not {self.pen!r}")

@@ -53,17 +53,19 @@ def predict_logits(model, images, batch_size=1000):
 
 
 def activations(model, images, batch_size=1000):
-    """What each layer answers to raw images `(N, 28, 28)`: the outputs of every `nn.ReLU` in turn, `(N, units)` or
-    `(N, channels, height, width)`, and last the logits `(N, 10)`; `float32` on the CPU. See `predict_logits`."""
-    layers = [[] for module in model.modules() if isinstance(module, nn.ReLU)]
+    """What each layer answers to raw images `(N, 28, 28)`: the outputs of every `nn.ReLU` in the order of their use,
+    `(N, units)` or `(N, channels, height, width)`, and last the logits `(N, 10)`; `float32` on the CPU. See
+    `predict_logits`."""
+    answers = []
     units = [module for module in model.modules() if isinstance(module, nn.ReLU)]
-    hooks = [
-        unit.register_forward_hook(lambda module, inputs, output, answers=answers: answers.append(output.cpu()))
-        for unit, answers in zip(units, layers, strict=True)
-    ]
+    hooks = [unit.register_forward_hook(lambda unit, inputs, output: answers.append(output.cpu())) for unit in units]
+    batches = []
     try:
-        logits = predict_logits(model, images, batch_size).cpu()
+        for batch in images.split(batch_size):
+            answers.clear()
+            logits = predict_logits(model, batch, batch_size).cpu()
+            batches.append([*answers, logits])
     finally:
         for hook in hooks:
             hook.remove()
-    return [*map(torch.cat, layers), logits]
+    return [torch.cat(layer) for layer in zip(*batches, strict=True)]

@@ -28,7 +28,7 @@ class Neighbours:
         map: `float32 (M, 2)`, the test digits; `corners`: its least and largest `(x, y)`, each `(2,)`.
 
     Raises:
-        ValueError: `space` is none of `SPACES`.
+        ValueError: `space` is none of `SPACES`, or the model has no `nn.ReLU`.
     """
 
     def __init__(self, model, mnist, space=SPACES[0]):
@@ -61,7 +61,10 @@ class Neighbours:
     def _features(self, images):
         if self.space == "pixels":
             return images.cpu().flatten(1).float() / 255
-        return F.normalize(activations(self.model, images)[-2].flatten(1))
+        layers = activations(self.model, images)
+        if len(layers) < 2:
+            raise ValueError("the model has no nn.ReLU, after which its last hidden layer could be read")
+        return F.normalize(layers[-2].flatten(1))
 
     def _project(self, images):
         return torch.cat([(self._features(few) - self._mean) @ self._components.T for few in images.split(5000)])

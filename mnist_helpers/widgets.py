@@ -16,7 +16,17 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from .data import affine
-from .drawing import PEN, Drawing, ImageError, as_split, change_drawings, format_drawings, load_drawings, parse_drawings
+from .drawing import (
+    PEN,
+    Drawing,
+    ImageError,
+    as_split,
+    change_drawings,
+    format_drawings,
+    load_drawings,
+    parse_drawings,
+    render,
+)
 from .evaluation import evaluate
 from .models import activations
 from .neighbours import SPACES, Judge, Neighbours, first_weights, most_exciting
@@ -122,6 +132,7 @@ def draw(model, mnist, *, keep=None):
 
     Raises:
         ImageError: the file `keep` does not hold drawings.
+        ValueError: the model has no `nn.ReLU`, so that its layers cannot be seen.
     """
     return Pad(model, mnist, keep)
 
@@ -135,7 +146,8 @@ class Pad(anywidget.AnyWidget):
         opened: the open panels among "layers", "map" and "mine". What is hidden is not computed.
         space: of the map, one of `SPACES`.
         unit: the chosen unit of the first layer, or -1.
-        prediction: the `Prediction` for the present drawing, None if the pad is empty.
+        drawing: the present `Drawing`; the last one, should `strokes` not be readable.
+        prediction: the `Prediction` for it, None if the pad is empty.
         drawings: the `Drawing`s that were kept.
     """
 
@@ -160,7 +172,7 @@ class Pad(anywidget.AnyWidget):
         self.judge = Judge(model, mnist)
         self._neighbours = {SPACES[0]: self.judge.neighbours}
         self._exciting = None
-        self.prediction = None
+        self.drawing, self.prediction = Drawing([]), None
         self.drawings = load_drawings(keep) if keep is not None and Path(keep).exists() else []
         super().__init__()
         self.on_msg(lambda widget, content, buffers: self._receive(content))
@@ -176,8 +188,7 @@ class Pad(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **kwargs):
         data, metadata = super()._repr_mimebundle_(**kwargs)
         if self.prediction is not None:
-            as_drawn = predict(self.model, Drawing(self.strokes), fit=False).image
-            picture, _ = _picture(self.prediction, original=as_drawn.numpy())
+            picture, _ = _picture(self.prediction, original=render(self.drawing, fit=False).numpy())
             data["image/png"] = base64.b64encode(picture).decode()
         return data, metadata
 
@@ -186,17 +197,17 @@ class Pad(anywidget.AnyWidget):
     def _look(self):
         """Read the drawing anew: the image, the answer, the layers."""
         try:
-            drawing = Drawing(self.strokes)
+            self.drawing = Drawing(self.strokes)
         except ImageError as error:
             self.notice = f"This drawing cannot be used: {error}."
             return
         self.notice = ""
-        if not drawing.strokes:
+        if not self.drawing.strokes:
             self.prediction = None
             self.seen = {"verdict": "", "sentence": "The pad is empty. Draw a digit with mouse, finger, pen or keys."}
         else:
             with sensible_threads(1):  # for a single image, a second one would only be waited for
-                self.prediction = predict(self.model, drawing, fit=self.as_mnist)
+                self.prediction = predict(self.model, self.drawing, fit=self.as_mnist)
                 verdict, sentence = _judged(self.prediction, self.judge(self.prediction))
                 layers = self._layers() if "layers" in self.opened else []
             self.seen = {
@@ -279,8 +290,11 @@ class Pad(anywidget.AnyWidget):
     # Your digits
 
     def keep(self, label):
-        """Keep the present drawing as a `label`, from 0 to 9."""
-        self._change(lambda drawings: [*drawings, Drawing(self.strokes, label)])
+        """Keep the present drawing as a `label`, from 0 to 9. Raises `ImageError` if the pad is empty."""
+        kept = Drawing(self.strokes, label)
+        if not kept.strokes or label is None:
+            raise ImageError("Draw a digit first, then say which it was meant to be")
+        self._change(lambda drawings: [*drawings, kept])
 
     def forget(self):
         """Forget the drawing that was kept last."""
@@ -305,30 +319,29 @@ class Pad(anywidget.AnyWidget):
     def _tally(self):
         if "mine" not in self.opened:
             return
-        usable = [drawing for drawing in self.drawings if drawing.label is not None and drawing.strokes]
-        if not usable:
-            self.mine = {"sentence": "None kept yet. Draw a digit, then say which it was meant to be."}
-            return
-        splits = [as_split(usable, fit=fit) for fit in (False, True)]
-        as_drawn, as_made = (len(split) - len(evaluate(self.model, split).mistakes) for split in splits)
-        self.mine = {
-            "sentence": f"{len(usable)} kept. Read right as drawn: {as_drawn}; as MNIST was made: {as_made}.",
-            "images": splits[0].images.numpy().tobytes(),
-            "captions": [str(drawing.label) for drawing in usable],
-        }
+        digits = [drawing for drawing in self.drawings if drawing.label is not None and drawing.strokes]
+        if digits:
+            splits = [as_split(digits, fit=fit) for fit in (False, True)]
+            as_drawn, as_made = (len(split) - len(evaluate(self.model, split).mistakes) for split in splits)
+            sentence = f"{len(digits)} kept. Read right as drawn: {as_drawn}; as MNIST was made: {as_made}."
+        else:
+            sentence = "None kept yet. Draw a digit, then say which it was meant to be."
+        images = [render(drawing, fit=False).numpy().tobytes() for drawing in self.drawings]
+        captions = ["?" if drawing.label is None else str(drawing.label) for drawing in self.drawings]
+        self.mine = {"sentence": sentence, "images": b"".join(images), "captions": captions}
 
     def _receive(self, content):
-        """What the browser asks for: one of the methods above, or the file to download."""
+        """What the browser asks for: one of the methods above, or the file to download. Anything else is ignored."""
         try:
             match content:
-                case {"keep": label, "strokes": strokes}:
+                case {"keep": int(label), "strokes": list(strokes)}:
                     self.strokes = strokes
                     self.keep(label)
                 case {"forget": _}:
                     self.forget()
-                case {"show": position}:
+                case {"show": int(position)} if 0 <= position < len(self.drawings):
                     self.show(position)
-                case {"reload": text}:
+                case {"reload": str(text)}:
                     self.reload(text)
                 case {"download": _}:
                     self.send({"file": format_drawings(self.drawings)})
