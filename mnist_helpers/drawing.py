@@ -2,6 +2,7 @@
 
 import json
 import math
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from .data import Split, atomic_write
 PEN = 2.4  # pixels of the 28×28 image; with it, the recorded drawings hold as much ink as MNIST's digits
 SMALLEST = 1 / 28  # of the pad's side; a fitted drawing smaller than this is a dot, not a digit to be magnified
 MAX_POINTS = 100_000  # hours of drawing; a file with more is refused
+NO_STROKES = "strokes are lists of points (x, y), each two numbers from 0 to 1"
 RECORDED = Path(__file__).parent / "drawings.json"
 
 
@@ -21,7 +23,7 @@ class ImageError(ValueError):
     """A picture or drawing cannot be read as a digit; the message says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Drawing:
     """Strokes of a pen on a square pad, and the digit that was meant.
 
@@ -42,23 +44,44 @@ class Drawing:
     style: str = ""
 
     def __post_init__(self):
-        try:
-            strokes = tuple(np.asarray(stroke, np.float64).reshape(-1, 2) for stroke in self.strokes if len(stroke))
-        except (TypeError, ValueError) as error:
-            raise ImageError("strokes are lists of points (x, y), each two numbers from 0 to 1") from error
-        if not all(np.isfinite(stroke).all() for stroke in strokes):
-            raise ImageError("a stroke holds a coordinate that is not a finite number")
-        if sum(map(len, strokes)) > MAX_POINTS:
-            raise ImageError(f"the drawing has more than {MAX_POINTS:,} points")
-        if not (self.label is None or (type(self.label) is int and 0 <= self.label <= 9)):
-            raise ImageError(f"the label of a drawing is a digit from 0 to 9, not {self.label!r}")
-        if not (isinstance(self.pen, (int, float)) and 0.5 <= self.pen <= 10):
+        if self.label is not None:
+            object.__setattr__(self, "label", _digit(self.label))
+        if isinstance(self.pen, bool) or not (isinstance(self.pen, (int, float)) and 0.5 <= self.pen <= 10):
             raise ImageError(f"a pen is 0.5 to 10 pixels wide, not {self.pen!r}")
-        object.__setattr__(self, "strokes", tuple(stroke.clip(0, 1) for stroke in strokes))
+        if not isinstance(self.style, str):
+            raise ImageError(f"the style of a drawing is text, not {self.style!r}")
+        object.__setattr__(self, "strokes", _strokes(self.strokes))
 
     def __repr__(self):
         what = "" if self.label is None else f" of a {self.label}"
         return f"Drawing{what} in {len(self.strokes)} strokes, {sum(map(len, self.strokes))} points"
+
+
+def _strokes(strokes):
+    """`strokes` as a tuple of arrays `float64 (points, 2)`, none of them empty, clipped to the square."""
+    try:
+        arrays = [np.asarray(stroke) for stroke in strokes]
+    except (TypeError, ValueError) as error:
+        raise ImageError(NO_STROKES) from error
+    arrays = [array for array in arrays if array.size]
+    if any(array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "iuf" for array in arrays):
+        raise ImageError(NO_STROKES)
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ImageError("a stroke holds a coordinate that is not a finite number")
+    if sum(map(len, arrays)) > MAX_POINTS:
+        raise ImageError(f"the drawing has more than {MAX_POINTS:,} points")
+    return tuple(array.astype(np.float64).clip(0, 1) for array in arrays)
+
+
+def _digit(label):
+    """An integer from 0 to 9, of any library, as an `int`."""
+    try:
+        digit = -1 if isinstance(label, bool) else operator.index(label)
+    except TypeError:
+        digit = -1
+    if not 0 <= digit <= 9:
+        raise ImageError(f"the label of a drawing is a digit from 0 to 9, not {label!r}")
+    return digit
 
 
 def render(drawing, *, fit=True):
@@ -87,8 +110,8 @@ def render(drawing, *, fit=True):
 
 def place(mass):
     """Where to put a strip of ink `mass (n,)`, n ≤ 20, among 28: its centre of mass goes to [13.5, 14.5)."""
-    centre = float((mass * np.arange(len(mass))).sum() / mass.sum())
-    return min(max(math.ceil(round(13.5 - centre, 6)), 0), 28 - len(mass))  # rounded: 2.0000001 is 2
+    centre = float(np.average(np.arange(len(mass)), weights=mass.astype(np.float64)))
+    return min(max(math.ceil(round(13.5 - centre, 4)), 0), 28 - len(mass))  # rounded: 2.00001 is 2
 
 
 def _ink(paths, pen, shape):
@@ -147,7 +170,10 @@ def parse_drawings(text, name="the file"):
     """The list of `Drawing`s in the JSON `text` that `save_drawings` wrote; `name` is for the message of an
     `ImageError`."""
     try:
-        return [Drawing(**entry) for entry in json.loads(text)["drawings"]]
+        entries = json.loads(text)["drawings"]
+        if not isinstance(entries, list):
+            raise TypeError("the drawings are no list")
+        return [Drawing(**entry) for entry in entries]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         reason = f": {error}" if isinstance(error, ImageError) else ""
         raise ImageError(f"{name} does not hold drawings that were saved here{reason}") from error
