@@ -1,0 +1,754 @@
+"""The drawing pad as people meet it: in a browser, by mouse, finger and keys, in a notebook and in the web app.
+
+A text can arrive where no picture does, so what is shown is checked by its pixels, too. `tests/browser.py` holds the
+programs and the pad as a person uses it. What was seen is kept in the folder `screenshots`.
+"""
+
+import itertools
+import json
+import re
+
+import numpy as np
+import pytest
+from browser import (
+    BROWSER,
+    CORNER_SEVEN,
+    EMPTY,
+    FOUR,
+    LETTER_A,
+    ONE,
+    PATIENCE,
+    SCRIBBLE,
+    SEVEN,
+    Pad,
+    canvas,
+    centre,
+    colours,
+    contrasts,
+    has,
+    names,
+    pixels,
+    serve_app,
+    serve_lab,
+)
+from playwright.sync_api import expect, sync_playwright
+
+import mnist_helpers as mh
+from mnist_helpers.drawing import Drawing, load_drawings
+from scripts.browser import HOW, find
+
+expect.set_options(timeout=PATIENCE)
+WIDE = {"width": 1280, "height": 1000}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+
+# All fixtures end with this file: Playwright's event loop is not for later tests to meet, and a pad takes a gigabyte.
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = find()
+    if path is None:
+        pytest.skip(f"no browser was found: {HOW}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=BROWSER)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def servers(request, browser, tmp_path_factory):
+    """All that the chosen tests need, at once: the app makes its first page ready while the notebook is tested."""
+    chosen = {item.callspec.params.get("front") for item in request.session.items if hasattr(item, "callspec")}
+    started = {}
+    try:
+        for name, serve in {"lab": serve_lab, "app": serve_app}.items():
+            if name in chosen:
+                started[name] = serve(tmp_path_factory.mktemp(name))
+        yield started
+    finally:
+        for server in started.values():
+            server.stop()
+
+
+@pytest.fixture(scope="module", params=["lab", "app"])
+def front(request, browser, servers):
+    """The pad in a front end, on one page for all tests."""
+    server = servers[request.param]
+    server.wait()
+    with browser.new_context(viewport=WIDE, has_touch=True) as context:
+        pad = Pad(context, server)
+        if pad.name == "lab":
+            pad.run_all_cells()
+        expect(pad.sentence).to_contain_text(EMPTY, timeout=180_000)
+        yield pad
+    server.stop()
+
+
+@pytest.fixture
+def pad(front):
+    front.reset()
+    yield front
+    expect(front.part("notice")).to_be_empty()
+    assert not front.errors
+
+
+@pytest.fixture(scope="module")
+def own_phone(browser, servers):
+    with browser.new_context(**PHONE) as context:
+        pad = Pad(context, servers["app"])
+        expect(pad.sentence).to_contain_text(EMPTY, timeout=180_000)
+        yield pad
+
+
+@pytest.fixture
+def phone(own_phone):
+    own_phone.reset()
+    yield own_phone
+    assert not own_phone.errors
+
+
+@pytest.fixture
+def touched(pad, request):
+    """The pad where it is touched: a notebook on a screen that feels fingers, the app on a phone."""
+    return request.getfixturevalue("phone") if pad.name == "app" else pad
+
+
+only_app = pytest.mark.parametrize("front", ["app"], indirect=True)
+only_lab = pytest.mark.parametrize("front", ["lab"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return mh.load_pretrained()
+
+
+def bounds(image):
+    """The first and last row and column with ink."""
+    rows, columns = np.nonzero(image)
+    return rows.min(), rows.max(), columns.min(), columns.max()
+
+
+# Drawing, and what comes of it
+
+
+def test_what_is_drawn_is_shown_and_read(pad, model):
+    assert not pad.strokes()
+    assert pad.shares().shape == (10,)
+    assert not pad.shares().any()
+    pad.draw(SEVEN)
+    pad.answers(7)
+    (stroke,) = pad.strokes()
+    assert stroke == pytest.approx(np.array(SEVEN[0]), abs=0.01)
+    assert all(pad.inked((0.3, 0.25), (0.5, 0.25), (0.7, 0.25), (0.575, 0.525), (0.45, 0.8)))
+    assert not any(pad.inked((0.5, 0.1), (0.4, 0.5), (0.8, 0.5), (0.45, 0.95)))
+    # What Python made of the strokes is what the browser shows, up to the screen's own pixels.
+    prediction = mh.predict(model, Drawing(pad.strokes()))
+    assert (pad.image() == prediction.image.numpy()).all()
+    screen = pixels(pad.part("image"))[..., 0].astype(int)
+    rows, columns = ((np.arange(28) + 0.5) / 28 * side for side in screen.shape)
+    assert abs(screen[np.ix_(rows.astype(int), columns.astype(int))] - pad.image()).max() <= 2
+    assert pad.shares() == pytest.approx(prediction.probabilities.numpy(), abs=0.005)
+    assert pad.shares().argmax() == 7
+    assert pad.shares()[7] > 0.9
+    texts = pad.part("bars").locator(".share").all_inner_texts()
+    assert [float(text.removesuffix(" %")) / 100 for text in texts] == pytest.approx(pad.shares(), abs=0.005)
+    assert has(pixels(pad.bars.nth(7)), pad.colour("accent")).mean() > 0.9
+    assert has(pixels(pad.bars.nth(6)), pad.colour("soft")).mean() > 0.9
+
+
+def test_each_layer_is_shown(pad, model):
+    pad.draw(SEVEN)
+    pad.answers(7)
+    layers = pad.part("layers").locator("figure")
+    expect(layers).to_have_count(3)
+    assert layers.locator("figcaption").all_inner_texts() == ["128 units", "64 units", "10 probabilities"]
+    for layer in layers.locator("canvas").all():
+        assert len(colours(pixels(layer))) > 2
+    cells = canvas(layers.locator("canvas").last)[4, 4::7, 0]  # the middle of each cell
+    assert cells.argmax() == 7
+    assert (cells > 200).sum() == 1
+    hidden = mh.activations(model, mh.predict(model, Drawing(pad.strokes())).image.unsqueeze(0))[0][0].numpy()
+    cells = canvas(layers.locator("canvas").first)[4::7, 4::7, 0].ravel()
+    assert cells == pytest.approx(255 * hidden / hidden.max(), abs=1)
+
+
+def test_the_answer_follows_every_stroke(pad):
+    pad.draw(FOUR[:1])
+    expect(pad.sentence).not_to_contain_text(EMPTY)
+    pad.settle()
+    before = pad.shares()
+    assert before.sum() == pytest.approx(1, abs=0.01)
+    pad.draw(FOUR[1:])
+    pad.answers(4)
+    assert len(pad.strokes()) == 2
+    assert abs(pad.shares() - before).max() > 0.01
+
+
+def test_the_answer_follows_while_a_stroke_is_still_being_drawn(pad):
+    mouse, corner = pad.page.mouse, pad.at(0.7, 0.25)
+
+    def tremble_until(is_so, x, y):
+        """Looks are taken when the pen moves."""
+        for turn in range(PATIENCE // 20):
+            mouse.move(x + turn % 2, y)
+            if is_so():
+                return
+            pad.page.wait_for_timeout(20)
+        pytest.fail("no answer while the stroke is being drawn")
+
+    mouse.move(*pad.at(0.3, 0.25))
+    mouse.down()
+    mouse.move(*corner, steps=5)
+    assert len(pad.strokes()) == 1
+    tremble_until(lambda: EMPTY not in pad.sentence.inner_text(), *corner)
+    assert pad.shares().any()
+    mouse.move(*pad.at(0.45, 0.8), steps=5)
+    tremble_until(lambda: "says 7" in pad.sentence.inner_text(), *pad.at(0.45, 0.8))
+    assert pad.shares()[7] > 0.9
+    mouse.up()
+    pad.answers(7)
+    assert len(pad.strokes()) == 1
+    assert pad.strokes()[0][0] == pytest.approx((0.3, 0.25), abs=0.01)
+
+
+def test_undo_takes_back_the_last_stroke_and_clear_all(pad):
+    expect(pad.part("undo")).to_be_disabled()
+    expect(pad.part("clear")).to_be_disabled()
+    pad.draw(ONE)
+    pad.answers(1)
+    (one,) = pad.strokes()
+    pad.draw([[(0.2, 0.2), (0.5, 0.2), (0.52, 0.15)]])
+    expect(pad.sentence).not_to_contain_text("says 1 with")
+    pad.part("undo").click()
+    pad.answers(1)
+    assert [stroke.tolist() for stroke in pad.strokes()] == [one.tolist()]
+    pad.draw(FOUR)
+    pad.part("clear").click()
+    expect(pad.sentence).to_contain_text(EMPTY)
+    assert not pad.strokes()
+    assert not pad.image().any()
+    assert not pad.shares().any()
+    assert not any(pad.inked((0.5, 0.5), (0.62, 0.5)))
+
+
+def test_a_digit_in_the_corner_is_read_only_as_mnist_was_made(pad):
+    pad.draw(CORNER_SEVEN)
+    pad.answers(7)
+    x, y = centre(pad.image())
+    assert 13 <= x <= 15
+    assert 13 <= y <= 15
+    pad.part("fit").get_by_label("as drawn").check()
+    pad.doubts()
+    assert pad.root.get_attribute("data-sure") == "false"
+    assert not has(pixels(pad.part("bars")), pad.colour("accent")).any()  # an answer in doubt has another colour
+    assert has(pixels(pad.part("bars")), pad.colour("doubt")).any()
+    _top, bottom, _left, right = bounds(pad.image())
+    assert bottom < 12
+    assert right < 12
+    assert "as drawn" in pad.part("image").get_attribute("aria-label")
+    pad.part("fit").get_by_label("as MNIST was made").check()
+    pad.answers(7)
+    assert 13 <= centre(pad.image())[0] <= 15
+
+
+def test_beyond_the_edge_the_pen_slides_along_it(pad):
+    pad.draw(ONE)
+    pad.answers(1)
+    undo = pad.part("undo").bounding_box()
+    mouse = pad.page.mouse
+    mouse.move(*pad.at(0.3, 0.5))
+    mouse.down()
+    for point in (-0.2, 0.4), (0.5, -0.1), (1.15, 0.3):
+        mouse.move(*pad.at(*point), steps=8)
+    mouse.move(undo["x"] + 10, undo["y"] + 10, steps=8)
+    mouse.up()
+    pad.doubts()
+    assert len(pad.strokes()) == 2  # letting go over a button does not press it
+    points = pad.strokes()[1]
+    assert points.min() == 0
+    assert points.max() == 1
+    assert points[-1] == pytest.approx(
+        ((undo["x"] + 10 - pad.at(0, 0)[0]) / (pad.at(1, 0)[0] - pad.at(0, 0)[0]), 1), abs=0.01
+    )
+    assert pad.page.evaluate("String(getSelection())") == ""
+    mouse.move(*pad.at(0.8, 0.8))  # the pen is up
+    assert len(pad.strokes()[1]) == len(points)
+
+
+def test_only_the_left_button_draws(pad):
+    pad.page.mouse.move(*pad.at(0.5, 0.5))
+    pad.page.mouse.down(button="middle")
+    pad.page.mouse.move(*pad.at(0.6, 0.6))
+    pad.page.mouse.up(button="middle")
+    assert not pad.strokes()
+
+
+def test_a_dot_is_ink_but_no_digit(pad):
+    pad.draw([[(0.5, 0.5)]])
+    pad.doubts()
+    assert pad.inked((0.5, 0.5), (0.6, 0.5)) == [True, False]
+    assert 13 <= centre(pad.image())[0] <= 15
+
+
+@pytest.mark.parametrize("strokes", [SCRIBBLE, LETTER_A], ids=["scribble", "letter"])
+def test_what_is_no_digit_gets_a_question_mark(pad, strokes):
+    pad.draw(strokes)
+    pad.doubts()
+    assert pad.shares().sum() == pytest.approx(1, abs=0.01)
+
+
+# By keys
+
+
+def focus_by_key(pad):
+    pad.part("fit").get_by_label("as MNIST was made").focus()
+    pad.page.keyboard.press("Shift+Tab")
+    expect(pad.surface).to_be_focused()
+
+
+def around(pad, margin=8):
+    """The screen where the pad is, and a little around it."""
+    box = pad.surface.bounding_box()
+    clip = {"x": box["x"] - margin, "y": box["y"] - margin}
+    return pixels(pad.page, clip=clip | {side: box[side] + 2 * margin for side in ("width", "height")})
+
+
+def test_who_draws_by_keys_sees_where(pad):
+    accent = pad.colour("accent")
+    assert (
+        max(abs(np.subtract(accent, pad.colour("ink"))).sum(), abs(np.subtract(accent, pad.colour("paper"))).sum()) > 90
+    )
+    pad.surface.scroll_into_view_if_needed()
+    assert not has(around(pad), accent).any()
+    focus_by_key(pad)
+    style = pad.surface.evaluate("pad => ({...getComputedStyle(pad)})")
+    assert style["outlineStyle"] != "none"
+    assert float(style["outlineWidth"].removesuffix("px")) >= 2
+    shown = has(around(pad), accent)
+    assert shown.sum() > 4 * 2 * pad.surface.bounding_box()["width"]  # a frame
+    assert shown[20:-20, 20:-20].sum() > 10  # the cross
+    pad.draw(ONE)  # the mouse shows by itself where it is
+    pad.part("undo").click()
+    assert not has(around(pad)[20:-20, 20:-20], accent).any()
+
+
+def test_drawing_by_keys(pad):
+    press = pad.page.keyboard.press
+    focus_by_key(pad)
+    for key in 8 * ["Shift+ArrowLeft", "Shift+ArrowUp"]:  # more than the whole way
+        press(key)
+    for key in [*3 * ["Shift+ArrowRight"], *2 * ["ArrowRight"], "Shift+ArrowDown", "Space"]:
+        press(key)
+    assert len(pad.strokes()) == 1  # the pen is down: a dot
+    for key in [*5 * ["Shift+ArrowDown"], "ArrowDown", "Space"]:
+        press(key)
+    pad.answers(1)
+    assert pad.strokes()[0] == pytest.approx(np.array([(14, 4), (14, 25)]) / 28, abs=0.004)
+    press("Shift+ArrowLeft")  # the pen is up
+    expect(pad.part("ink").locator("polyline")).to_have_count(1)
+    for key in ["Enter", *3 * ["Shift+ArrowUp"], "Escape", "ArrowUp"]:
+        press(key)
+    expect(pad.part("ink").locator("polyline")).to_have_count(2)
+    assert pad.strokes()[1] == pytest.approx(np.array([(10, 25), (10, 13)]) / 28, abs=0.004)
+    press("Backspace")
+    expect(pad.part("ink").locator("polyline")).to_have_count(1)
+    pad.answers(1)
+    assert pad.strokes()[0][0] == pytest.approx((0.5, 4 / 28), abs=0.004)
+    for key in "Space", "Shift+ArrowLeft", "Space", "Control+z":
+        press(key)
+    pad.answers(1)
+    expect(pad.part("ink").locator("polyline")).to_have_count(1)
+    press("Delete")
+    expect(pad.sentence).to_contain_text(EMPTY)
+    assert not pad.strokes()
+    expect(pad.surface).to_be_focused()
+
+
+def test_a_stroke_by_keys_ends_where_the_pad_is_left(pad):
+    focus_by_key(pad)
+    for key in "Space", "Shift+ArrowDown", "Shift+Tab":
+        pad.page.keyboard.press(key)
+    expect(pad.sentence).not_to_contain_text(EMPTY)
+    assert len(pad.strokes()) == 1
+
+
+@only_lab
+def test_keys_on_the_pad_are_not_commands_of_the_notebook(pad):
+    def cells():
+        return pad.page.locator(".jp-CodeCell .jp-InputArea .cm-content").all_inner_texts()
+
+    active = pad.page.locator(".jp-CodeCell.jp-mod-active .jp-InputArea .cm-content")
+    before, chosen = cells(), active.inner_text()
+    assert len(before) == 3
+    focus_by_key(pad)
+    for keys in ("a", "b", "x", "dd", "abxz", "ArrowDown", "ArrowUp", "Shift+ArrowDown", "Enter", "Delete"):
+        for key in keys if keys.islower() else [keys]:
+            pad.page.keyboard.press(key)
+        assert cells() == before
+        assert active.inner_text() == chosen
+        expect(pad.surface).to_be_focused()
+
+
+# The panels
+
+
+def test_what_a_unit_looks_for(pad):
+    pad.draw(SEVEN)
+    pad.answers(7)
+    layer = pad.part("layers").locator("canvas").first
+    layer.scroll_into_view_if_needed()
+    size = layer.bounding_box()
+    column, row = 5, 2
+    layer.click(position={"x": (column + 0.5) * size["width"] / 32, "y": (row + 0.5) * size["height"] / 4})
+
+    def shows(unit):
+        expect(pad.part("unit")).to_contain_text(f"Unit {unit} of the first layer", timeout=60_000)
+        y, x = np.nonzero((canvas(layer) == (213, 94, 0)).all(2))  # its frame
+        assert (y.min() // 7, x.min() // 7) == divmod(unit, 32)
+        assert (y.max() - y.min(), x.max() - x.min()) == (7, 7)
+        tiles = pad.part("unit").locator(".tile")
+        assert tiles.count() == 9
+        assert tiles.first.inner_text() == "weights"
+        assert all(text in "0123456789" for text in tiles.all_inner_texts()[1:])
+        for tile in tiles.locator("canvas").all():
+            assert len(colours(canvas(tile))) > 4
+        assert len(colours(pixels(tiles.locator("canvas").nth(1)))) > 4
+        return canvas(tiles.locator("canvas").first)
+
+    weights = shows(69)
+    reddish, bluish = weights[..., 0] > weights[..., 2] + 20, weights[..., 2] > weights[..., 0] + 20
+    assert reddish.any()
+    assert bluish.any()
+    layer.focus()
+    pad.page.keyboard.press("ArrowRight")
+    assert (shows(70) != weights).any()
+    pad.page.keyboard.press("ArrowUp")
+    shows(38)
+    expect(layer).to_be_focused()
+
+
+def test_where_a_digit_lives(pad):
+    pad.open("map")
+    pad.draw(SEVEN)
+    pad.answers(7)
+    ring = pad.part("place").locator("circle").last
+    expect(ring).to_be_visible(timeout=60_000)
+    tiles = pad.part("neighbours").locator(".tile")
+    assert tiles.all_inner_texts() == 5 * ["7"]
+    for tile in tiles.locator("canvas").all():
+        assert len(colours(canvas(tile))) > 4
+    expect(pad.part("near")).to_contain_text("by the last hidden layer")
+
+    def shown():
+        assert (colours(canvas(pad.part("points"))) > 100).sum() >= 10
+        screen, box = pixels(pad.part("points")).astype(int), ring.bounding_box()
+        frame = pad.part("points").bounding_box()
+        turn = np.linspace(0, 2 * np.pi, 24)
+        # The ring's line is in the ink's colour all around, with a little less than its box for radius: half the line.
+        x = box["x"] - frame["x"] + box["width"] / 2 * (1 + 0.86 * np.cos(turn))
+        y = box["y"] - frame["y"] + box["height"] / 2 * (1 + 0.86 * np.sin(turn))
+        inside = (x > 1) & (y > 1) & (x < frame["width"] - 1) & (y < frame["height"] - 1)
+        assert (screen[y[inside].astype(int), x[inside].astype(int)].max(1) < 120).mean() > 0.9
+        return screen, (box["x"] - frame["x"], box["y"] - frame["y"])
+
+    by_layer, place = shown()
+    pad.part("space").get_by_label("the pixels").check()
+    expect(pad.part("near")).to_contain_text("by the pixels", timeout=60_000)
+    by_pixels, elsewhere = shown()
+    assert (by_pixels != by_layer).any(2).mean() > 0.05
+    assert elsewhere != place
+    expect(pad.part("space").get_by_label("the pixels")).to_be_checked()
+    pad.part("space").get_by_label("the last hidden layer").check()
+    expect(pad.part("near")).to_contain_text("by the last hidden layer")
+    assert (shown()[0] == by_layer).all()
+    pad.part("clear").click()
+    expect(pad.part("place").locator("circle")).to_have_count(0)
+    expect(tiles).to_have_count(0)
+
+
+def reload(pad, text, name="digits.json"):
+    file = {"name": name, "mimeType": "application/json", "buffer": text.encode()}
+    pad.part("reload").set_input_files(file)
+
+
+def download(pad, folder):
+    with pad.page.expect_download() as waiting:
+        pad.part("download").click()
+    assert waiting.value.suggested_filename == "my_digits.json"
+    waiting.value.save_as(folder / "my_digits.json")
+    return folder / "my_digits.json"
+
+
+def keep(pad, digit):
+    pad.part("keep").get_by_role("button", name=str(digit), exact=True).click()
+
+
+def test_digits_are_kept_downloaded_forgotten_and_reloaded(pad, tmp_path):
+    pad.open("mine")
+    tiles, tally = pad.part("kept").locator("button"), pad.part("tally")
+    expect(tally).to_contain_text("None kept yet")
+    expect(pad.part("forget")).to_be_disabled()
+    expect(pad.part("download")).to_be_disabled()
+    pad.draw(CORNER_SEVEN)
+    keep(pad, 7)
+    expect(tally).to_have_text("1 kept. Read right as drawn: 0; as MNIST was made: 1.")
+    expect(tiles).to_have_text(["7"])
+    assert bounds(canvas(tiles.locator("canvas").first)[..., 0])[1] < 12  # as it was drawn: in the corner
+    assert len(colours(pixels(tiles.locator("canvas").first))) > 5
+    (seven,) = pad.strokes()
+    pad.part("clear").click()
+    pad.draw(ONE)
+    pad.answers(1)
+    keep(pad, 1)
+    expect(tally).to_contain_text("2 kept.")
+    expect(tiles).to_have_text(["7", "1"])
+
+    path = download(pad, tmp_path)
+    first, second = load_drawings(path)
+    assert (first.label, second.label) == (7, 1)
+    assert first.strokes[0] == pytest.approx(seven, abs=0.001)
+
+    tiles.first.click()  # puts it on the pad
+    pad.answers(7)
+    assert pad.strokes()[0] == pytest.approx(seven, abs=0.001)
+
+    pad.part("forget").click()
+    expect(tiles).to_have_text(["7"])
+    pad.part("forget").click()
+    expect(tiles).to_have_count(0)
+    expect(tally).to_contain_text("None kept yet")
+
+    reload(pad, path.read_text())
+    expect(tiles).to_have_text(["7", "1"])
+    reload(pad, path.read_text())  # the same file once more
+    expect(tiles).to_have_text(["7", "1", "7", "1"])
+
+
+def test_a_file_that_holds_no_drawings_is_refused_and_nothing_is_lost(pad):
+    pad.open("mine")
+    pad.draw(SEVEN)
+    keep(pad, 7)
+    tiles = pad.part("kept").locator("button")
+    expect(tiles).to_have_count(1)
+    for text in "no drawings", "{}", '{"drawings": [{"strokes": [[["a", "b"]]]}]}':
+        reload(pad, text, "notes.txt")
+        expect(pad.part("notice")).to_contain_text("does not hold drawings")
+        expect(pad.part("notice")).to_have_attribute("role", "alert")
+        expect(tiles).to_have_count(1)
+        expect(pad.part("tally")).to_contain_text("1 kept.")
+        pad.answers(7)
+        tiles.first.click()  # what works takes the notice away
+        expect(pad.part("notice")).to_be_empty()
+
+
+def test_a_drawing_is_kept_whole_even_if_it_was_drawn_in_no_time(pad, tmp_path):
+    """Changes of the strokes may wait for an answer of Python's, and the wish to keep must not overtake them."""
+    pad.open("mine")
+    pad.root.evaluate(
+        """(root, strokes) => {
+          const pad = root.querySelector("[data-part=pad]"), box = pad.getBoundingClientRect();
+          const act = (kind, [x, y]) => pad.dispatchEvent(new PointerEvent(kind, { pointerId: 1, bubbles: true,
+            clientX: box.left + x * box.width, clientY: box.top + y * box.height }));
+          for (const points of strokes) {
+            act("pointerdown", points[0]);
+            for (const point of points) act("pointermove", point);
+            act("pointerup", points.at(-1));
+          }
+          root.querySelector("[data-part=keep] button:nth-of-type(5)").click();
+        }""",
+        FOUR,
+    )
+    expect(pad.part("kept").locator("button")).to_have_text(["4"])
+    (kept,) = load_drawings(download(pad, tmp_path))
+    assert kept.label == 4
+    assert len(kept.strokes) == len(FOUR)
+    for stroke, drawn in zip(kept.strokes, FOUR, strict=True):
+        assert stroke == pytest.approx(np.array(drawn), abs=0.01)
+    pad.answers(4)
+
+
+def test_an_empty_pad_is_not_kept(pad, tmp_path):
+    pad.open("mine")
+    keep(pad, 3)
+    expect(pad.part("notice")).to_contain_text("Draw a digit first")
+    assert pixels(pad.part("notice")).std() > 5
+    pad.draw(ONE)
+    keep(pad, 1)
+    expect(pad.part("kept").locator("button")).to_have_text(["1"])
+    assert [drawing.label for drawing in load_drawings(download(pad, tmp_path))] == [1]
+
+
+def test_a_tile_stands_for_its_own_drawing(pad):
+    """Even if the file that it came from holds others, of which nobody knows what they are."""
+    pad.open("mine")
+    entries = [{"strokes": CORNER_SEVEN}, {"strokes": ONE, "label": 1}]
+    reload(pad, json.dumps({"drawings": entries}))
+    tiles = pad.part("kept").locator("button")
+    expect(tiles).to_have_text(["?", "1"])
+    expect(pad.part("tally")).to_contain_text("1 kept.")
+    tiles.nth(1).click()
+    pad.answers(1)
+    tiles.nth(0).click()
+    pad.answers(7)
+
+
+# For everybody
+
+
+def test_everything_has_a_name(pad):
+    pad.draw(SEVEN)
+    pad.answers(7)
+    pad.open("layers", "map", "mine")
+    keep(pad, 7)
+    expect(pad.part("kept").locator("button")).to_have_count(1)
+    for count, text in (1, "1 stroke."), (2, "2 strokes."):
+        expect(pad.root.get_by_role("application", name=re.compile(f"^Drawing pad, {re.escape(text)}"))).to_have_count(
+            1
+        )
+        assert len(pad.strokes()) == count
+        pad.draw(ONE)
+    expect(pad.root.get_by_role("status")).to_have_attribute("data-part", "sentence")
+    named = names(pad)
+    assert {role for role, name in named} >= {"button", "radio", "application", "image"}
+    assert all(name.strip() for role, name in named)
+    wanted = ["Undo", "Clear", "as drawn", "as MNIST was made", "the pixels", "Forget the last", "Download"]
+    assert {*wanted, "Reload a file", *"0123456789"} <= {name for role, name in named}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(pad, scheme):
+    pad.page.emulate_media(color_scheme=scheme)
+    dark = scheme == "dark"
+    red = "parseInt(getComputedStyle(document.querySelector('.digit-pad')).color.match(/[0-9]+/)[0])"
+    pad.page.wait_for_function(f"dark => ({red} > 127) === dark", arg=dark)
+    pad.screenshot(f"empty_{scheme}")
+    pad.open("layers", "map", "mine")
+    pad.draw(FOUR)
+    pad.answers(4)
+    pad.screenshot(f"drawn_{scheme}")
+    keep(pad, 4)
+    expect(pad.part("kept").locator("button")).to_have_count(1)
+    layer = pad.part("layers").locator("canvas").first
+    layer.click(position={"x": 100, "y": 20})
+    expect(pad.part("unit")).to_contain_text("of the first layer")
+    expect(pad.part("place").locator("circle")).to_have_count(2, timeout=60_000)
+    pad.page.set_viewport_size(WIDE | {"height": 2000})
+    pad.screenshot(f"all_{scheme}")
+    pad.page.set_viewport_size(WIDE)
+    found = contrasts(pad.root if pad.name == "lab" else pad.page.locator("body"))
+    assert any("The network says 4" in text for text, *_ in found)
+    assert [each for each in found if each[1] < (3 if each[2] else 4.5)] == []
+    ink = pixels(pad.sentence).astype(int).sum(2)
+    assert ink.max() - ink.min() > 400
+    assert (np.median(ink) < 384) == dark
+    pad.page.emulate_media(color_scheme="light")
+
+
+# By finger, and on a phone, whose page is made ready meanwhile
+
+
+class Fingers:
+    """Real touches, which scroll where they may."""
+
+    def __init__(self, pad):
+        self.pad, self.session = pad, pad.page.context.new_cdp_session(pad.page)
+
+    def send(self, kind, *points):
+        places = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(self.pad.at(*point) for point in points)]
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    def draw(self, stroke, steps=6):
+        self.send("touchStart", stroke[0])
+        for start, end in itertools.pairwise(stroke):
+            for step in range(1, steps + 1):
+                self.send("touchMove", tuple(np.array(start) + (np.array(end) - start) * step / steps))
+        self.send("touchEnd")
+
+
+def test_a_finger_draws_and_does_not_scroll(touched):
+    pad = touched
+    scrolled = pad.surface.evaluate(
+        """pad => {
+          for (let box = pad; box; box = box.parentElement) {
+            box.scrollTop = 50;
+            if (box.scrollTop) return true;
+          }
+        }"""
+    )
+    assert scrolled  # else the page could not be scrolled by a finger either
+    place = pad.surface.bounding_box()
+    fingers = Fingers(pad)
+    fingers.draw(list(reversed(ONE[0])))
+    pad.answers(1)
+    fingers.draw(FOUR[0])
+    expect(pad.part("ink").locator("polyline")).to_have_count(2)
+    assert pad.strokes()[0] == pytest.approx(np.array(ONE[0][::-1]), abs=0.02)
+    assert pad.strokes()[1] == pytest.approx(np.array(FOUR[0]), abs=0.02)
+    assert pad.surface.bounding_box() == place
+    assert pad.inked(*ONE[0], (0.8, 0.2)) == [True, True, False]
+
+
+def test_a_second_finger_does_not_draw(touched):
+    fingers, left, right = Fingers(touched), 0.3, 0.8
+    fingers.send("touchStart", (left, 0.2))
+    fingers.send("touchMove", (left, 0.3))
+    fingers.send("touchStart", (left, 0.3), (right, 0.3))
+    for y in 0.4, 0.5, 0.6, 0.7:
+        fingers.send("touchMove", (left, y), (right, y))
+    fingers.send("touchEnd")
+    touched.answers(1)
+    (stroke,) = touched.strokes()
+    assert stroke == pytest.approx(np.array([(left, 0.2), (left, 0.7)]), abs=0.02)
+
+
+@only_app
+def test_the_app_fits_a_phone(pad, phone):
+    def too_wide():
+        return phone.page.evaluate(
+            """() => [...document.querySelectorAll("*")].filter((each) => each.checkVisibility() &&
+              (each.getBoundingClientRect().right > innerWidth + 1 ||
+               each.scrollWidth > each.clientWidth + 1 && /auto|scroll/.test(getComputedStyle(each).overflowX)))
+              .map((each) => each.outerHTML.slice(0, 100))"""
+        )
+
+    assert phone.page.evaluate("innerWidth") == 390
+    assert too_wide() == []
+    phone.screenshot("phone_empty")
+    phone.draw(SEVEN)
+    phone.answers(7)
+    phone.screenshot("phone_drawn")
+    phone.open("layers", "map", "mine")
+    keep(phone, 7)
+    expect(phone.part("kept").locator("button")).to_have_count(1)
+    expect(phone.part("place").locator("circle")).to_have_count(2, timeout=60_000)
+    assert too_wide() == []
+    phone.page.set_viewport_size({"width": 390, "height": 3000})
+    phone.screenshot("phone_all")
+    phone.page.set_viewport_size(PHONE["viewport"])
+    buttons = phone.root.locator("button:visible")
+    assert (
+        min(buttons.evaluate_all("all => all.map(each => each.getBoundingClientRect().height)")) >= 24
+    )  # for a finger
+
+
+@only_app
+def test_two_pages_of_the_app_do_not_share_strokes(pad, phone):
+    pad.draw(SEVEN)
+    pad.answers(7)
+    phone.draw(ONE)
+    phone.answers(1)
+    pad.draw([[(0.2, 0.9)]])
+    expect(pad.part("ink").locator("polyline")).to_have_count(2)
+    assert len(phone.strokes()) == 1
+    pad.part("clear").click()
+    expect(pad.sentence).to_contain_text(EMPTY)
+    phone.answers(1)
+    assert len(phone.strokes()) == 1
+
+
+@only_app
+def test_nothing_leaves_the_machine(pad, phone):
+    for each in pad, phone:
+        assert (f"http://{each.host}/", "answered") in each.requests
+        own = (f"http://{each.host}/", "data:", f"blob:http://{each.host}/")
+        assert {how for url, how in each.requests if not url.startswith(own)} <= {"csp"}

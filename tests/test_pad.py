@@ -1,0 +1,944 @@
+"""The drawing pad without a browser: activations, neighbours, the judge, the recorded drawings, the pad's answers."""
+
+import base64
+import copy
+import io
+import json
+import math
+import os
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+import traitlets
+from ipywidgets.widgets.widget import _remove_buffers
+from PIL import Image
+from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
+from torch import nn
+
+import mnist_helpers as mh
+from mnist_helpers import widgets
+from mnist_helpers.data import MNIST
+from mnist_helpers.drawing import PEN, format_drawings, parse_drawings
+from mnist_helpers.neighbours import SPACES, Judge, Neighbours, _conformal, first_weights, most_exciting
+from mnist_helpers.prediction import Prediction
+
+SEVEN = [[[0.05, 0.05], [0.25, 0.05], [0.12, 0.3]]]  # small, and in a corner of the pad
+ONE = [[[0.5, 0.1], [0.52, 0.9]]]
+TANGLE = [[[0.5 + 0.4 * math.cos(2.4 * i), 0.5 + 0.4 * math.sin(2.4 * i)] for i in range(60)]]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return mh.load_pretrained()
+
+
+@pytest.fixture(scope="module")
+def small(mnist):
+    """So few digits that a pad is made at once; more than one batch of `most_exciting`."""
+    return MNIST(mnist.train[:1500], mnist.validation[:200], mnist.test[:300], mnist.source)
+
+
+@pytest.fixture(scope="module")
+def judge(model, mnist):
+    return Judge(model, mnist)
+
+
+@pytest.fixture
+def pad(model, mnist, judge, monkeypatch):
+    """A new pad on all digits. Its judge, which takes seconds to make, is shared."""
+    monkeypatch.setattr(widgets, "Judge", lambda model, mnist: judge)
+    return mh.draw(model, mnist)
+
+
+def by_hand(model, images):
+    """The MLP's two hidden layers and logits, in NumPy and double precision."""
+    weights = [parameter.detach().double().numpy() for parameter in model.parameters()]
+    values = (images.numpy().reshape(len(images), 784) / 255 - 0.1307) / 0.3081
+    layers = []
+    for weight, bias in zip(weights[::2], weights[1::2], strict=True):
+        values = values @ weight.T + bias
+        if len(bias) > 10:
+            values = np.maximum(values, 0)
+        layers.append(values)
+    return layers
+
+
+def features_by_hand(model, images, space):
+    if space == "pixels":
+        return (images.numpy().reshape(len(images), 784) / 255).astype(np.float32)
+    hidden = by_hand(model, images)[1]
+    return (hidden / np.linalg.norm(hidden, axis=1, keepdims=True)).astype(np.float32)
+
+
+def convolutional():
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 4, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(600, 10))
+
+
+def digits(raw, count):
+    """The images that the pad sends as bytes."""
+    assert len(raw) == 784 * count
+    return torch.frombuffer(bytearray(raw), dtype=torch.uint8).view(count, 28, 28)
+
+
+# Activations
+
+
+def test_activations_agree_with_a_forward_by_hand(model, mnist):
+    images = mnist.test.images[:30]
+    layers = mh.activations(model, images)
+    assert [layer.shape for layer in layers] == [(30, 128), (30, 64), (30, 10)]
+    for layer, expected in zip(layers, by_hand(model, images), strict=True):
+        assert torch.allclose(layer.double(), torch.from_numpy(expected), atol=1e-3)
+        assert layer.dtype == torch.float32
+    assert torch.equal(layers[-1], mh.predict_logits(model, images))
+
+
+def test_activations_of_a_convolution_are_maps(mnist):
+    model, images = convolutional(), mnist.test.images[:3]
+    first, second, logits = mh.activations(model, images)
+    assert [first.shape, second.shape, logits.shape] == [(3, 4, 24, 24), (3, 6, 10, 10), (3, 10)]
+    pixels = ((images.float() / 255 - 0.1307) / 0.3081).unsqueeze(1)
+    assert torch.allclose(first, F.conv2d(pixels, model[0].weight, model[0].bias).clamp(min=0), atol=1e-4)
+    assert not first.requires_grad
+
+
+def test_a_relu_used_twice_gives_two_layers(mnist):
+    class Thrifty(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.last = nn.Linear(784, 20), nn.Linear(20, 12), nn.Linear(12, 10)
+            self.relu = nn.ReLU()
+
+        def forward(self, images):
+            hidden = self.relu(self.first(images.flatten(1)))
+            return self.last(self.relu(self.second(hidden)))
+
+    model = Thrifty()
+    layers = mh.activations(model, mnist.test.images[:7], batch_size=3)
+    expected = by_hand(model, mnist.test.images[:7])
+    for layer, answers in zip(layers, expected, strict=True):
+        assert torch.allclose(layer.double(), torch.from_numpy(answers), atol=1e-4)
+
+
+def test_batches_do_not_matter(model, mnist):
+    images = mnist.test.images[:23]
+    whole, parts = mh.activations(model, images), mh.activations(model, images, batch_size=5)
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(whole, parts, strict=True))
+
+
+def test_looking_leaves_the_model_as_it_was(mnist):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 20), nn.ReLU(), nn.Dropout(0.9), nn.Linear(20, 10)).train()
+    first, second = (mh.activations(model, mnist.test.images[:5]) for _ in range(2))
+    assert torch.equal(first[-1], second[-1])  # no dropout meanwhile
+    assert model.training
+    assert not any(module._forward_hooks for module in model.modules())
+    model.eval()
+    mh.activations(model, mnist.test.images[:5])
+    assert not model.training
+
+
+def test_no_hook_stays_when_the_model_fails(mnist):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 20), nn.ReLU(), nn.Linear(30, 10))
+    with pytest.raises(RuntimeError, match="shapes"):
+        mh.activations(model, mnist.test.images[:5])
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_the_pictures_of_the_first_weights(model):
+    weights = first_weights(model)
+    assert weights.shape == (128, 28, 28)
+    assert torch.equal(weights.flatten(1), model.layers[1].weight)
+    assert not weights.requires_grad
+    network = convolutional()
+    assert torch.equal(first_weights(network), network[0].weight[:, 0])
+    assert first_weights(nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(196, 10))) is None
+
+
+def test_the_most_exciting_digits_agree_with_sorting_all_answers(model, small):
+    found = most_exciting(model, small.train.images, count=6)
+    assert found.shape == (128, 6)
+    answers = torch.from_numpy(by_hand(model, small.train.images)[0]).T
+    expected = answers.sort(descending=True).values[:, :6]
+    assert torch.allclose(answers.gather(1, found), expected, atol=1e-3)  # values: units at 0 have many equal ones
+    network, images = convolutional(), small.train.images[:40]
+    largest = mh.activations(network, images)[0].amax((2, 3))
+    assert torch.equal(most_exciting(network, images), largest.argsort(0, descending=True)[:8].T)
+
+
+# Neighbours
+
+
+@pytest.fixture(scope="module")
+def both(model, mnist, judge):
+    return {SPACES[0]: judge.neighbours, SPACES[1]: Neighbours(model, mnist, SPACES[1])}
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_distances_are_those_between_the_images(model, mnist, space):
+    """51 points lie in 50 dimensions: with so few training digits, the 50 components lose nothing."""
+    few = MNIST(mnist.train[:51], mnist.validation[:9], mnist.test[:9], mnist.source)
+    _, positions, distances = Neighbours(model, few, space)(few.train.images, count=20)
+    features = features_by_hand(model, few.train.images, space)
+    expected = NearestNeighbors(n_neighbors=20, algorithm="brute").fit(features).kneighbors(features)[0]
+    scale = expected.max()
+    np.testing.assert_allclose(distances, expected, atol=1e-3 * scale)
+    apart = np.linalg.norm(features[:, None] - features[positions.numpy()], axis=2)
+    np.testing.assert_allclose(apart, expected, atol=1e-3 * scale)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_places_agree_with_scikit_learns_components(model, mnist, both, space):
+    neighbours, images = both[space], mnist.train.images
+    some = features_by_hand(model, images[:: max(1, len(images) // 10_000)], space)
+    pca = PCA(50, svd_solver="covariance_eigh").fit(some)
+    assert neighbours.train.shape == (len(images), 50)
+    for place, these in [(neighbours.train[:300, :2], images[:300]), (neighbours.map[-9:], mnist.test.images[-9:])]:
+        expected = pca.transform(features_by_hand(model, these, space))[:, :2]
+        np.testing.assert_allclose(abs(place), abs(expected), atol=1e-3)  # a component may point either way
+    lost = pca.transform(features_by_hand(model, images[-100:], space)).var(0)
+    np.testing.assert_allclose(neighbours.train[-100:].numpy().var(0), lost, rtol=0.01)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_the_map_has_every_test_digit_at_its_place(mnist, both, space):
+    neighbours = both[space]
+    assert neighbours.map.shape == (len(mnist.test), 2)
+    assert torch.allclose(neighbours(mnist.test.images[100:110])[0], neighbours.map[100:110], atol=1e-4)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_the_nearest_agree_with_scikit_learn(mnist, both, space):
+    neighbours, images = both[space], mnist.train.images[:250]  # more than are looked for at a time
+    points, positions, distances = neighbours(images)
+    assert (points.shape, positions.shape, distances.shape) == ((250, 2), (250, 5), (250, 5))
+    oracle = NearestNeighbors(n_neighbors=5, algorithm="brute").fit(neighbours.train.numpy())
+    expected, found = oracle.kneighbors(neighbours.train[:250].numpy())
+    assert (positions.numpy() == found).mean() > 0.99  # but for ties
+    np.testing.assert_allclose(distances[:, 1:], expected[:, 1:], rtol=1e-3)
+    assert positions[:, 0].tolist() == list(range(250))  # a training digit's nearest is itself
+    assert distances[:, 0].max() < 0.01
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_near_means_alike(mnist, both, space):
+    labels = mnist.train.labels[both[space](mnist.test.images[:200])[1]]
+    assert (labels.mode(1).values == mnist.test.labels[:200]).float().mean() > 0.9
+
+
+def test_more_neighbours_begin_with_the_same(mnist, both):
+    neighbours, image = both[SPACES[0]], mnist.test.images[:1]
+    few, many = neighbours(image), neighbours(image, count=40)
+    assert many[1].shape == (1, 40)
+    assert torch.equal(many[1][:, :5], few[1])
+    assert (many[2].diff() >= 0).all()
+
+
+def test_an_unknown_space_is_refused_and_the_others_are_named(model, small):
+    with pytest.raises(ValueError, match=r"last hidden layer.*pixels.*not 'first'"):
+        Neighbours(model, small, "first")
+
+
+def test_a_network_without_a_hidden_layer_is_refused_in_words(small):
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    with pytest.raises(ValueError, match="ReLU"):
+        Neighbours(linear, small)
+
+
+# The judge
+
+
+@pytest.mark.parametrize("count", [100, 149, 500, 5001])
+@pytest.mark.parametrize("share", [0.01, 0.02])
+def test_a_conformal_limit_is_exact(count, share):
+    """Each of `count` scores in turn is the new one: as many fall below the limit as the share allows, and not one
+    more. That is the proof of split-conformal prediction, carried out."""
+    scores = torch.randn(count, generator=torch.Generator().manual_seed(count))
+    order = scores.argsort()
+    lowest = order[: count // 10]  # no others can fall below
+    others = [torch.cat([scores[:i], scores[i + 1 :]]) for i in lowest]
+    below = sum(scores[i].item() < _conformal(rest, share) for i, rest in zip(lowest, others, strict=True))
+    assert below == round(share * 100) * count // 100
+
+
+def test_of_the_validation_digits_just_the_shares_are_refused(judge, model, mnist):
+    count = len(mnist.validation)
+    assert (~judge.familiar(mnist.validation.images)).sum() == 2 * (count + 1) // 100 - 1
+    confidences = mh.evaluate(model, mnist.validation).probabilities.max(1).values
+    assert (confidences < judge.confidence).sum() == (count + 1) // 100 - 1
+    # The same limit as a quantile by NumPy, with one more digit that may be anything.
+    assert judge.confidence == -np.quantile([*(-confidences).tolist(), np.inf], 0.99, method="inverted_cdf")
+
+
+def test_refused_test_digits_are_few_and_far_more_often_wrong(judge, model, mnist):
+    some = mnist.test[:3000]
+    result = mh.evaluate(model, some)
+    sure = judge.familiar(some.images) & (result.probabilities.max(1).values >= judge.confidence)
+    right = result.predictions == result.labels
+    assert 0.01 < (~sure).float().mean() < 0.06
+    assert (~right[~sure]).float().mean() > 10 * (~right[sure]).float().mean()
+
+
+NOISE = torch.randint(256, (28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+SQUARES = torch.arange(28) // 4
+NOT_DIGITS = {
+    "noise": NOISE,
+    "checkerboard": ((SQUARES[:, None] + SQUARES) % 2 * 255).to(torch.uint8),
+    "paper": torch.zeros(28, 28, dtype=torch.uint8),
+    "all ink": torch.full((28, 28), 255, dtype=torch.uint8),
+    "inverted": 255 - torch.eye(28, dtype=torch.uint8) * 255,
+}
+
+
+@pytest.mark.parametrize("name", NOT_DIGITS)
+def test_what_is_no_digit_is_unfamiliar_whatever_the_network_says(judge, name):
+    certain = torch.eye(10)[3]
+    assert judge(Prediction(3, certain, NOT_DIGITS[name])) == "unfamiliar"
+
+
+def test_of_a_familiar_digit_the_answer_must_be_decided(judge, mnist):
+    image = mnist.train.images[0]
+    assert judge.familiar(mnist.train.images[:3]).tolist() == [True, True, True]
+
+    def verdict(highest):
+        probabilities = torch.zeros(10)
+        probabilities[4], probabilities[9] = highest, 1 - highest
+        return judge(Prediction(4, probabilities, image))
+
+    assert verdict(0.51) == "undecided"
+    assert verdict(judge.confidence - 1e-4) == "undecided"
+    assert verdict(judge.confidence) == "sure"
+    assert verdict(1.0) == "sure"
+
+
+# The recorded drawings
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """The recorded drawings of digits, and of other things."""
+    drawings = mh.load_drawings()
+    groups = [[each for each in drawings if (each.label is None) == other] for other in (False, True)]
+    assert min(map(len, groups)) >= 50
+    return groups
+
+
+def test_every_digit_is_recorded_in_every_style(recorded):
+    assert min(Counter(drawing.label for drawing in recorded[0])[digit] for digit in range(10)) >= 10
+    styles = ("thin", "thick", "small", "large", "off-centre", "slanted")
+    assert {(drawing.label, drawing.style) for drawing in recorded[0]} == {(d, s) for d in range(10) for s in styles}
+    pens = {style: {drawing.pen for drawing in recorded[0] if drawing.style == style} for style in styles}
+    assert max(pens["thin"]) < PEN < min(pens["thick"])
+
+
+def test_made_as_mnist_was_the_digits_are_read_and_off_centre_as_drawn_they_are_not(recorded, model):
+    """The lesson is the gap: the same strokes, the same network."""
+    assert mh.evaluate(model, mh.as_split(recorded[0])).accuracy >= 0.95
+    off_centre = [drawing for drawing in recorded[0] if drawing.style == "off-centre"]
+    assert mh.evaluate(model, mh.as_split(off_centre)).accuracy >= 0.95
+    assert mh.evaluate(model, mh.as_split(off_centre, fit=False)).accuracy <= 0.3
+
+
+def test_of_the_recorded_drawings_digits_are_believed_and_other_things_seldom(recorded, model, judge):
+    sure = [[judge(mh.predict(model, drawing)) == "sure" for drawing in group] for group in recorded]
+    assert np.mean(sure[0]) >= 0.9
+    assert np.mean(sure[1]) <= 0.4
+
+
+def test_the_pad_s_pen_holds_as_much_ink_as_mnists(recorded, mnist):
+    """Mean over the ten digits of the mean grey level, which differs between digits by a factor of two."""
+
+    def ink(split):
+        return np.mean([split.images[split.labels == digit].float().mean() for digit in range(10)])
+
+    drawn = mh.as_split([drawing for drawing in recorded[0] if drawing.pen == PEN])
+    assert ink(drawn) == pytest.approx(ink(mnist.train), rel=0.05)
+
+
+# Predictions of drawings
+
+
+@pytest.mark.parametrize("fit", [True, False])
+def test_a_drawing_is_read_from_its_strokes(model, fit):
+    drawing = mh.Drawing(SEVEN)
+    image = mh.render(drawing, fit=fit)
+    assert torch.equal(mh.to_mnist(drawing, fit=fit), image)
+    prediction = mh.predict(model, drawing, fit=fit)
+    assert torch.equal(prediction.image, image)
+    assert torch.equal(prediction.probabilities, mh.predict(model, image).probabilities)
+
+
+def test_made_as_mnist_was_is_the_default(model):
+    assert torch.equal(mh.to_mnist(mh.Drawing(SEVEN)), mh.render(mh.Drawing(SEVEN), fit=True))
+    assert mh.predict(model, mh.Drawing(SEVEN)).digit == 7
+
+
+def test_a_drawing_without_strokes_is_blank(model):
+    for read in (mh.to_mnist, lambda drawing: mh.predict(model, drawing), lambda d: mh.to_mnist(d, fit=False)):
+        with pytest.raises(mh.ImageError, match="blank"):
+            read(mh.Drawing([]))
+
+
+# The pad's answer
+
+
+def test_an_empty_pad_says_what_to_do(pad):
+    assert pad.prediction is None
+    assert pad.seen == {"verdict": "", "sentence": "The pad is empty. Draw a digit with mouse, finger, pen or keys."}
+    assert repr(pad) == "Drawing pad: The pad is empty. Draw a digit with mouse, finger, pen or keys."
+    pad.strokes = SEVEN
+    pad.strokes = []
+    assert pad.prediction is None
+    assert pad.seen["sentence"].startswith("The pad is empty")
+
+
+@pytest.mark.parametrize("strokes", [SEVEN, ONE, SEVEN + ONE, [[[0.5, 0.5]]]])
+@pytest.mark.parametrize("fit", [True, False])
+def test_the_pad_answers_as_predict_does(pad, model, strokes, fit):
+    pad.as_mnist = fit
+    pad.strokes = strokes
+    expected = mh.predict(model, mh.Drawing(strokes), fit=fit)
+    assert torch.equal(pad.prediction.image, expected.image)
+    assert torch.allclose(pad.prediction.probabilities, expected.probabilities, atol=1e-6)
+    assert torch.equal(digits(pad.seen["image"], 1)[0], expected.image)
+    assert pad.seen["digit"] == expected.digit
+    assert pad.seen["probabilities"] == pytest.approx(expected.probabilities.tolist(), abs=1e-4)
+
+
+def test_a_small_seven_in_a_corner_is_read_only_as_mnist_was_made(pad):
+    pad.strokes = SEVEN
+    assert (pad.seen["verdict"], pad.seen["digit"]) == ("7", 7)
+    assert repr(pad) == f"Drawing pad: The network says 7 with {100 * pad.prediction.probabilities[7]:.1f} %."
+    pad.as_mnist = False
+    assert pad.seen["verdict"] == "?"
+    assert pad.seen["digit"] != 7
+    assert pad.seen["sentence"].startswith("Not sure: this is unlike the digits that it learnt from. If it must be one")
+    assert f"{pad.seen['digit']} with {100 * pad.prediction.probabilities.max():.1f} %." in pad.seen["sentence"]
+    pad.as_mnist = True
+    assert pad.seen["verdict"] == "7"
+
+
+def test_an_undecided_answer_names_the_two_likeliest(pad, judge):
+    pad.judge = copy.copy(judge)
+    pad.judge.confidence = 2  # no answer is ever so decided
+    pad.strokes = SEVEN
+    (first, second), answers = pad.prediction.probabilities.topk(2)
+    highest, other = answers.tolist()
+    sentence = f"Not sure: {highest} with {100 * first:.1f} %, or {other} with {100 * second:.1f} %."
+    assert (pad.seen["verdict"], pad.seen["sentence"]) == ("?", sentence)
+
+
+def test_the_judge_of_a_pad_is_set_by_its_own_digits(model, small):
+    expected = Judge(model, small)
+    made = mh.draw(model, small).judge
+    assert (made.distance, made.confidence) == (expected.distance, expected.confidence)
+
+
+def test_a_hard_tangle_of_5000_points_is_answered(pad):
+    pad.strokes = [[[0.5 + 0.4 * math.cos(i), 0.5 + i / 15_000] for i in range(5000)]]
+    assert pad.seen["verdict"] == "?"
+    assert len(digits(pad.seen["image"], 1).unique()) > 2
+
+
+BAD = [["text"], [[["a", "b"]]], [[[math.nan, 0.5]]], [[[0.1, 0.2], [0.3]]], [5], [[[None, 0.1]]]]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=str)
+def test_strokes_that_are_none_bring_a_notice_and_the_last_answer_stays(pad, bad):
+    pad.strokes = SEVEN
+    seen, prediction, drawing = pad.seen, pad.prediction, pad.drawing
+    pad.strokes = bad
+    assert pad.notice.startswith("This drawing cannot be used: ")
+    assert pad.notice.endswith(".")
+    assert pad.seen == seen
+    assert pad.prediction is prediction
+    assert pad.drawing is drawing
+    pad.strokes = ONE
+    assert pad.notice == ""
+    assert pad.seen["digit"] == 1
+
+
+def test_a_pad_with_a_bad_drawing_can_still_be_shown(pad):
+    pad.strokes = SEVEN
+    before = pad._repr_mimebundle_()[0]["image/png"]
+    pad.strokes = [[[math.nan, 0.5]]]
+    assert pad._repr_mimebundle_()[0]["image/png"] == before
+
+
+def test_where_nothing_runs_there_is_a_picture_and_the_sentence(pad):
+    assert "image/png" not in pad._repr_mimebundle_()[0]
+    pictures = []
+    for strokes, as_mnist in [(SEVEN, True), (ONE, True), (SEVEN, False)]:
+        pad.strokes, pad.as_mnist = strokes, as_mnist
+        data, metadata = pad._repr_mimebundle_()
+        assert data["text/plain"] == f"Drawing pad: {pad.seen['sentence']}"  # without an address, new in every run
+        assert "application/vnd.jupyter.widget-view+json" in data
+        assert metadata == {}
+        pictures.append(data["image/png"])
+    shown = [np.asarray(Image.open(io.BytesIO(base64.b64decode(each))).convert("L"), float) for each in pictures]
+    assert shown[0].shape[1] > 500
+    assert len(set(pictures)) == 3
+    # On the left is the drawing as it was drawn, whatever the network sees.
+    left = [picture[:, : picture.shape[1] // 4] for picture in shown]
+    assert np.array_equal(left[0], left[2])
+    assert not np.array_equal(left[0], left[1])
+
+
+# The layers
+
+
+@pytest.mark.parametrize("strokes", [SEVEN, TANGLE])
+def test_the_layers_are_the_activations_from_black_to_white(pad, model, strokes):
+    pad.strokes = strokes
+    layers = pad.seen["layers"]
+    assert [layer["name"] for layer in layers] == ["128 units", "64 units", "10 probabilities"]
+    assert [layer["shape"] for layer in layers] == [[128], [64], [10]]
+    *hidden, logits = (layer[0] for layer in by_hand(model, pad.prediction.image.unsqueeze(0)))
+    for layer, expected in zip(layers, [*hidden, np.exp(logits) / np.exp(logits).sum()], strict=True):
+        values = np.frombuffer(layer["values"], np.uint8)
+        assert values.shape == expected.shape
+        assert abs(values - 255 * expected / expected.max()).max() <= 1  # rounded down
+        assert values.max() >= 254
+
+
+def test_layers_are_computed_only_while_they_are_seen(pad, monkeypatch):
+    pad.strokes = SEVEN
+    pad.opened = []
+    assert pad.seen["layers"] == []
+    asked = []
+    original = widgets.activations
+    monkeypatch.setattr(widgets, "activations", lambda *args: asked.append(args) or original(*args))
+    pad.strokes = ONE
+    assert asked == []
+    assert pad.seen["digit"] == 1
+    pad.opened = ["layers"]
+    assert len(asked) == 1
+    assert len(pad.seen["layers"]) == 3
+
+
+def test_a_layer_without_answers_is_black(pad):
+    pad.model = mh.MLP(hidden=(5, 4))
+    nn.init.zeros_(pad.model.layers[3].weight)
+    nn.init.constant_(pad.model.layers[3].bias, -1)
+    pad.strokes = SEVEN
+    assert pad.seen["layers"][1]["values"] == bytes(4)
+
+
+def test_a_convolutional_network_shows_maps_and_kernels(small):
+    network = convolutional()
+    pad = mh.draw(network, small)
+    pad.strokes = SEVEN
+    layers = pad.seen["layers"]
+    assert [layer["shape"] for layer in layers] == [[4, 24, 24], [6, 10, 10], [10]]
+    assert [layer["name"] for layer in layers] == ["4×24×24 units", "6×10×10 units", "10 probabilities"]
+    assert [len(layer["values"]) for layer in layers] == [2304, 600, 10]
+    answer = mh.activations(network, pad.prediction.image.unsqueeze(0))[0][0]
+    values = np.frombuffer(layers[0]["values"], np.uint8).reshape(4, 24, 24)
+    assert abs(values - 255 * answer.numpy() / answer.max().item()).max() <= 1
+    pad.unit = 3
+    assert (pad.detail["shape"], len(pad.detail["weights"])) == ([5, 5], 25)
+    digits(pad.detail["images"], 8)
+    pad.unit = 4
+    assert pad.detail == {}
+
+
+# One unit
+
+
+def test_a_unit_shows_its_weights_and_what_excites_it(model, small):
+    pad = mh.draw(model, small)
+    assert pad.detail == {}
+    answers = by_hand(model, small.train.images)[0]
+    for unit in (0, 17, 127):
+        pad.unit = unit
+        assert pad.detail["sentence"].startswith(f"Unit {unit} of the first layer")
+        weights = model.layers[1].weight.detach().numpy()
+        limit = np.quantile(abs(weights), 0.995)
+        picture = np.frombuffer(pad.detail["weights"], np.uint8)
+        assert abs(picture - np.clip(128 + 127 * weights[unit] / limit, 0, 255)).max() <= 1  # 128 is zero
+        assert pad.detail["shape"] == [28, 28]
+        expected = (-answers[:, unit]).argsort(kind="stable")[:8]
+        assert answers[expected[-1], unit] > 0  # so there are no ties
+        assert torch.equal(digits(pad.detail["images"], 8), small.train.images[expected])
+        assert pad.detail["labels"] == small.train.labels[expected].tolist()
+
+
+def test_no_unit_no_pictures(model, small):
+    pad = mh.draw(model, small)
+    for outside in (128, -2, -1, 10**9):
+        pad.unit = 3
+        assert pad.detail
+        pad.unit = outside
+        assert pad.detail == {}
+    blind = nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(196, 20), nn.ReLU(), nn.Linear(20, 10))
+    pad = mh.draw(blind, small)
+    pad.strokes = SEVEN
+    pad.unit = 3
+    assert pad.detail == {}
+    assert len(pad.seen["layers"]) == 2
+
+
+# The map
+
+
+def test_the_map_is_made_when_it_is_opened(pad, mnist, monkeypatch):
+    made = []
+    original = widgets.Neighbours
+    monkeypatch.setattr(widgets, "Neighbours", lambda *args: made.append(args) or original(*args))
+    pad.strokes = SEVEN
+    pad.space = "pixels"
+    assert (pad.map, pad.place, made) == ({}, {}, [])
+    pad.opened = ["map"]
+    assert len(pad.map["points"]) == 2 * len(mnist.test)
+    assert len(made) == 1
+    assert list(pad.map["labels"]) == mnist.test.labels.tolist()
+    pad.strokes = ONE
+    pad.space = "last hidden layer"
+    pad.space = "pixels"
+    assert len(made) == 1  # once for all
+
+
+def test_a_map_opened_on_an_empty_pad_has_no_place_on_it(pad):
+    pad.opened = ["map"]
+    assert len(pad.map["points"]) > 0
+    assert pad.place == {}
+    pad.strokes = SEVEN
+    assert pad.place
+    pad.strokes = []
+    assert pad.place == {}
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_the_drawing_has_its_place_and_its_neighbours(pad, both, mnist, space):
+    pad.opened, pad.space, pad.strokes = ["map"], space, SEVEN
+    point, positions, distances = both[space](pad.prediction.image.unsqueeze(0))
+    low, high = both[space].map.amin(0), both[space].map.amax(0)
+    place = pad.place
+    assert [place["x"], place["y"]] == pytest.approx(((point[0] - low) / (high - low)).tolist(), abs=1e-4)
+    assert 0 < place["x"] < 1
+    assert torch.equal(digits(place["images"], 5), mnist.train.images[positions[0]])
+    assert place["labels"] == mnist.train.labels[positions[0]].tolist()
+    assert f"by the {space}. The fifth lies at a distance of {distances[0, 4]:.2f}" in place["sentence"]
+    limit = f"98 % stay within {pad.judge.distance:.2f}."
+    assert place["sentence"].endswith(limit if space == SPACES[0] else f"{distances[0, 4]:.2f}.")
+    points = np.frombuffer(pad.map["points"], np.uint8).reshape(-1, 2)
+    assert points.min(0).tolist() == [0, 0]
+    assert points.max(0).tolist() == [255, 255]
+    expected = (255 * (both[space].map - low) / (high - low)).numpy()
+    assert abs(points - expected).max() <= 1
+
+
+def test_the_space_can_be_switched(pad):
+    pad.opened, pad.strokes = ["map"], SEVEN
+    before = pad.map["points"], pad.place["sentence"]
+    pad.space = "pixels"
+    assert pad.map["points"] != before[0]
+    assert "pixels" in pad.place["sentence"]
+    pad.space = "last hidden layer"
+    assert (pad.map["points"], pad.place["sentence"]) == before
+    with pytest.raises(traitlets.TraitError):
+        pad.space = "words"
+
+
+def test_a_drawing_beyond_the_map_lies_at_its_edge(model, small, recorded):
+    ones = small.test[small.test.labels == 1]
+    pad = mh.draw(model, MNIST(small.train, small.validation, ones, small.source))
+    pad.opened = ["map"]
+    values = []
+    for drawing in recorded[0]:
+        pad.strokes = [stroke.tolist() for stroke in drawing.strokes]
+        values += [pad.place["x"], pad.place["y"]]
+    assert all(0 <= value <= 1 for value in values)
+    assert {0, 1} < set(values)  # a map of ones alone is narrow
+
+
+# Your digits
+
+
+def numbers(pad):
+    return [drawing.label for drawing in pad.drawings]
+
+
+def test_kept_drawings_are_counted_shown_and_forgotten(model, small):
+    pad = mh.draw(model, small)
+    pad.opened = ["mine"]
+    assert pad.mine["sentence"] == "None kept yet. Draw a digit, then say which it was meant to be."
+    assert not pad.mine.get("captions")
+    pad.strokes = SEVEN
+    pad.keep(7)
+    # Its label is 7; as drawn, in its corner, it is misread.
+    assert pad.mine["sentence"] == "1 kept. Read right as drawn: 0; as MNIST was made: 1."
+    pad.strokes = ONE
+    pad.keep(1)
+    assert pad.mine["captions"] == ["7", "1"]
+    expected = torch.stack([mh.render(mh.Drawing(strokes), fit=False) for strokes in (SEVEN, ONE)])
+    assert torch.equal(digits(pad.mine["images"], 2), expected)
+    pad.show(0)
+    assert pad.strokes == SEVEN
+    assert pad.seen["digit"] == 7
+    pad.forget()
+    assert numbers(pad) == [7]
+    assert pad.mine["captions"] == ["7"]
+    pad.forget()
+    pad.forget()  # there is none
+    assert pad.mine["sentence"].startswith("None kept yet")
+
+
+def test_kept_drawings_are_counted_only_while_they_are_seen(model, small):
+    pad = mh.draw(model, small)
+    pad.strokes = SEVEN
+    pad.keep(7)
+    assert pad.mine == {}
+    pad.opened = ["mine"]
+    assert pad.mine["captions"] == ["7"]
+
+
+def test_a_file_of_drawings_is_added_to_those_that_were_kept(model, small):
+    pad = mh.draw(model, small)
+    pad.strokes = SEVEN
+    pad.keep(7)
+    pad.reload(format_drawings([mh.Drawing(ONE, 1, 4.0, "thick"), mh.Drawing(SEVEN, 7)]))
+    assert numbers(pad) == [7, 1, 7]
+    assert (pad.drawings[1].pen, pad.drawings[1].style) == (4.0, "thick")
+    with pytest.raises(mh.ImageError, match="does not hold drawings"):
+        pad.reload("hello")
+    assert numbers(pad) == [7, 1, 7]
+
+
+def test_the_browser_asks_by_messages(model, small, monkeypatch):
+    pad = mh.draw(model, small)
+    pad.opened = ["mine"]
+    sent = []
+    monkeypatch.setattr(pad, "send", sent.append)
+
+    def receive(content):
+        pad._handle_custom_msg(content, [])  # as ipywidgets hands on what arrives
+
+    receive({"keep": 7, "strokes": SEVEN})
+    assert pad.strokes == SEVEN
+    receive({"keep": 0, "strokes": ONE})
+    receive({"keep": 1, "strokes": ONE})
+    receive({"forget": True})
+    assert numbers(pad) == [7, 0]
+    assert pad.drawings[0].strokes[0].tolist() == SEVEN[0]
+    assert sent == []
+    receive({"download": True})
+    assert sent == [{"file": format_drawings(pad.drawings)}]
+    receive({"reload": sent[0]["file"]})
+    assert numbers(pad) == [7, 0, 7, 0]
+    receive({"show": 2})
+    assert pad.strokes == SEVEN
+    assert pad.notice == ""
+    assert [each.label for each in parse_drawings(sent[0]["file"])] == [7, 0]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None,
+        "keep",
+        [],
+        {},
+        {"paint": 3},
+        {"keep": 7},
+        {"keep": 12, "strokes": SEVEN},
+        {"keep": -1, "strokes": SEVEN},
+        {"keep": "7", "strokes": SEVEN},
+        {"keep": 7.5, "strokes": SEVEN},
+        {"keep": True, "strokes": SEVEN},
+        {"keep": [7], "strokes": SEVEN},
+        {"keep": None, "strokes": SEVEN},
+        {"keep": 7, "strokes": None},
+        {"keep": 7, "strokes": 5},
+        {"keep": 7, "strokes": "text"},
+        {"keep": 7, "strokes": [[[math.nan, 0.5]]]},
+        {"show": 99},
+        {"show": "0"},
+        {"show": None},
+        {"show": 0.5},
+        {"reload": 5},
+        {"reload": None},
+        {"reload": "{}"},
+        {"reload": "[" * 100_000},
+        {"reload": '{"drawings": [{"label": 12, "strokes": []}]}'},
+    ],
+    ids=lambda message: str(message)[:40],
+)
+def test_a_message_that_makes_no_sense_changes_nothing(model, small, message, tmp_path):
+    file = tmp_path / "mine.json"
+    pad = mh.draw(model, small, keep=file)
+    pad.opened = ["mine"]
+    pad.strokes = ONE
+    pad.keep(1)
+    pad.strokes = SEVEN
+    seen, mine, drawings, text = pad.seen, pad.mine, pad.drawings, file.read_text()
+    pad._receive(message)
+    assert (pad.seen, pad.mine, pad.drawings, file.read_text()) == (seen, mine, drawings, text)
+    pad._receive({"keep": 7, "strokes": SEVEN})  # and the next one is obeyed
+    assert numbers(pad) == [1, 7]
+    assert pad.notice == ""
+
+
+def test_what_is_wrong_with_a_message_is_said(model, small):
+    pad = mh.draw(model, small)
+    pad._receive({"keep": 12, "strokes": SEVEN})
+    assert pad.notice == "the label of a drawing is a digit from 0 to 9, not 12."
+    pad._receive({"reload": "hello"})
+    assert pad.notice == "the file does not hold drawings that were saved here."
+    pad._receive({"keep": 7, "strokes": SEVEN})
+    assert pad.notice == ""
+
+
+def test_an_empty_pad_is_not_kept(model, small):
+    pad = mh.draw(model, small)
+    for nothing in ([], [[]]):
+        pad._receive({"keep": 7, "strokes": nothing})
+        assert pad.notice == "Draw a digit first, then say which it was meant to be."
+        assert pad.drawings == []
+    with pytest.raises(mh.ImageError, match="Draw a digit first"):
+        pad.keep(7)
+
+
+def test_only_a_drawing_with_a_label_is_kept(model, small):
+    pad = mh.draw(model, small)
+    pad.strokes = SEVEN
+    with pytest.raises(mh.ImageError):
+        pad.keep(None)
+    assert pad.drawings == []
+
+
+def test_the_picture_that_is_clicked_is_the_one_that_is_shown(model, small):
+    """Also when a file was reloaded in which some drawings have no label, as the recorded ones."""
+    pad = mh.draw(model, small)
+    pad.opened = ["mine"]
+    drawings = [mh.Drawing(TANGLE), mh.Drawing(ONE, 1), mh.Drawing([], 3), mh.Drawing(SEVEN, 7)]
+    pad._receive({"reload": format_drawings(drawings)})
+    assert pad.mine["captions"] == ["?", "1", "3", "7"]
+    for position, picture in enumerate(digits(pad.mine["images"], 4)):
+        pad._receive({"show": position})
+        assert torch.equal(mh.render(mh.Drawing(pad.strokes), fit=False), picture)
+    assert pad.seen["digit"] == 7
+    assert pad.mine["sentence"].startswith("2 kept. ")  # that have a label, and something to read
+
+
+# Kept in a file
+
+
+def test_two_pads_on_one_file_lose_nothing(model, small, tmp_path):
+    file = tmp_path / "mine.json"
+    first, second = (mh.draw(model, small, keep=file) for _ in range(2))
+    assert not file.exists()
+    for pad, label in [(first, 1), (second, 2), (first, 3)]:
+        pad.strokes = SEVEN
+        pad.keep(label)
+    assert [drawing.label for drawing in mh.load_drawings(file)] == [1, 2, 3]
+    assert numbers(first) == [1, 2, 3]
+    second.forget()
+    second.reload(format_drawings([mh.Drawing(ONE, 9)]))
+    assert [drawing.label for drawing in mh.load_drawings(file)] == [1, 2, 9]
+
+
+def test_a_new_pad_has_the_drawings_of_its_file(model, small, tmp_path):
+    file = tmp_path / "mine.json"
+    mh.save_drawings(file, [mh.Drawing(SEVEN, 7), mh.Drawing(ONE, 1)])
+    pad = mh.draw(model, small, keep=str(file))
+    assert numbers(pad) == [7, 1]
+    pad.opened = ["mine"]
+    assert pad.mine["captions"] == ["7", "1"]
+
+
+def test_a_damaged_file_is_named_and_left_as_it_is(model, small, tmp_path):
+    file = tmp_path / "mine.json"
+    file.write_text('{"drawings": [{"lab')
+    with pytest.raises(mh.ImageError, match=r"mine\.json does not hold drawings"):
+        mh.draw(model, small, keep=file)
+    assert file.read_text() == '{"drawings": [{"lab'
+
+
+def test_a_file_damaged_meanwhile_brings_a_notice_and_is_left_as_it_is(model, small, tmp_path):
+    file = tmp_path / "mine.json"
+    pad = mh.draw(model, small, keep=file)
+    pad._receive({"keep": 1, "strokes": ONE})
+    file.write_text("oops")
+    pad._receive({"keep": 7, "strokes": SEVEN})
+    assert pad.notice == "mine.json does not hold drawings that were saved here."
+    assert file.read_text() == "oops"
+    assert numbers(pad) == [1]
+
+
+@pytest.mark.parametrize("reason", ["a file where a folder should be", "read-only", "no space"])
+def test_where_nothing_can_be_written_a_notice_says_so_and_nothing_is_lost(model, small, tmp_path, reason, monkeypatch):
+    folder = tmp_path / "folder"
+    if reason == "a file where a folder should be":
+        folder.write_text("")
+    else:
+        folder.mkdir()
+        mh.save_drawings(folder / "mine.json", [mh.Drawing(ONE, 1)])
+    pad = mh.draw(model, small, keep=folder / "mine.json")
+    before = numbers(pad)
+    if reason == "read-only":
+        if os.name == "nt" or os.geteuid() == 0:
+            pytest.skip("the administrator may write everywhere")
+        folder.chmod(0o500)
+    if reason == "no space":
+
+        def full(*args):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+    pad._receive({"keep": 7, "strokes": SEVEN})
+    if reason == "read-only":
+        folder.chmod(0o700)
+    assert pad.notice.endswith(".")
+    assert len(pad.notice) > 10
+    assert pad.strokes == SEVEN
+    assert numbers(pad) == before
+    if folder.is_dir():
+        assert [drawing.label for drawing in mh.load_drawings(folder / "mine.json")] == [1]
+
+
+# The widget
+
+
+def test_pads_do_not_share_what_they_hold(model, small):
+    first, second = (mh.draw(model, small) for _ in range(2))
+    first.strokes, first.unit, first.as_mnist, first.space = SEVEN, 3, False, "pixels"
+    first.opened = ["layers", "map", "mine"]
+    first.keep(7)
+    assert (second.strokes, second.unit, second.as_mnist, second.space) == ([], -1, True, "last hidden layer")
+    assert (second.opened, second.drawings, second.detail, second.map) == (["layers"], [], {}, {})
+    assert second.prediction is None
+    assert second.seen["sentence"].startswith("The pad is empty")
+
+
+def test_the_browser_s_changes_are_looked_at(model, small):
+    pad = mh.draw(model, small)
+    pad.set_state({"strokes": SEVEN, "as_mnist": False, "unit": 5, "opened": ["layers", "mine"]})
+    assert torch.equal(pad.prediction.image, mh.render(mh.Drawing(SEVEN), fit=False))
+    assert pad.detail["sentence"].startswith("Unit 5")
+    assert pad.mine["sentence"].startswith("None kept yet")
+
+
+def test_everything_can_be_sent_to_the_browser(model, small):
+    pad = mh.draw(model, small)
+    pad.opened, pad.strokes, pad.unit = ["layers", "map", "mine"], SEVEN, 3
+    pad.keep(7)
+    rest, _, buffers = _remove_buffers(pad.get_state())
+    sent = json.loads(json.dumps(rest, allow_nan=False))
+    assert {"strokes", "as_mnist", "opened", "space", "unit", "pen", "notice"} <= set(sent)
+    assert {"seen", "detail", "map", "place", "mine"} <= set(sent)
+    assert len(sent["seen"]["probabilities"]) == 10
+    assert sum(map(len, buffers)) > 784 * 16
+    assert "digit-pad" in sent["_esm"]
+
+
+def test_the_pen_is_as_wide_as_the_one_that_draws(model, small):
+    pad = mh.draw(model, small)
+    assert pad.pen == PEN
+    with pytest.raises(traitlets.TraitError):
+        pad.pen = 5.0
