@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 from playwright.sync_api import sync_playwright
 
@@ -66,7 +67,8 @@ def _try(command, seconds):
             process.kill()
         else:
             os.killpg(process.pid, signal.SIGTERM)  # a package manager cleans up before it goes
-        process.wait(60)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(60)
         return False
 
 

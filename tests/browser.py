@@ -157,6 +157,7 @@ class Pad:
     def __init__(self, context, server):
         self.name, self.host = server.name, server.host
         self.page = context.new_page()
+        self.size = self.page.viewport_size
         self.page.set_default_timeout(PATIENCE)
         self.errors, self.requests = [], []
         self.page.on("pageerror", lambda error: self.errors.append(error.stack or str(error)))
@@ -191,8 +192,10 @@ class Pad:
                 self.panel(name).locator("summary").click()
 
     def reset(self):
-        """Make it as new, except for the chosen unit and the keyboard's cursor."""
+        """Make it as new, except for the chosen unit and the keyboard's cursor, whatever the last test left."""
         self.page.mouse.up()
+        self.page.emulate_media(color_scheme="light")
+        self.page.set_viewport_size(self.size)
         if self.part("kept").locator("button").count():
             self.open("mine")
         for left in reversed(range(self.part("kept").locator("button").count())):
@@ -235,6 +238,7 @@ class Pad:
         deadline = time.monotonic() + PATIENCE / 1000
         while (self.image() != render(Drawing(self.strokes()), fit=fit).numpy()).any():
             assert time.monotonic() < deadline, "the image that is shown is not that of the strokes that are shown"
+            self.page.wait_for_timeout(20)
 
     def answers(self, digit):
         """Wait till the network says that it is this digit."""
