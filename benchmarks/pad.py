@@ -5,7 +5,7 @@
 The strokes are those of the recorded digits. Browser, web app and kernel share this machine's cores.
 """
 
-import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -22,17 +22,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from scripts.browser import find  # noqa: E402
 
-# Notes the time of each release of the pointer, and of the first change of the bars after it, once it is painted.
+# Notes when the pointer was last released on the pad, and when the bars were last painted after a change. (A stroke
+# that takes long is looked at before it ends, so the first change after its end may be the answer to half of it.)
 WATCH = """() => {
-  window.times = [];
-  let released = null;
-  addEventListener("pointerup", () => (released = performance.now()), true);
-  new MutationObserver(() => {
-    if (released === null) return;
-    const since = released;
-    released = null;
-    requestAnimationFrame(() => window.times.push(performance.now() - since));
-  }).observe(document.querySelector("[data-part=bars]"), { childList: true, subtree: true, characterData: true });
+  document.querySelector(".pad").addEventListener("pointerup", () => (window.released = performance.now()), true);
+  const painted = () => requestAnimationFrame(() => (window.painted = performance.now()));
+  const changes = { childList: true, subtree: true, characterData: true };
+  new MutationObserver(painted).observe(document.querySelector("[data-part=bars]"), changes);
 }"""
 
 
@@ -65,15 +61,15 @@ def python_share(drawings):
 @contextmanager
 def web_app():
     """The address of the web app, served as `make app` does."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     command = [sys.executable, "-m", "voila", "notebooks/app.ipynb", "--Voila.config_file_paths=scripts"]
-    server = subprocess.Popen(
-        [*command, "--no-browser", "--port=0"], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
+    options = ["--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1"]
+    server = subprocess.Popen([*command, *options], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     try:
-        for line in server.stderr:
-            if found := re.search(r"http://\S+", line):
-                yield found[0].replace("localhost", "127.0.0.1")
-                break
+        next(line for line in server.stderr if "is running" in line)
+        yield f"http://127.0.0.1:{port}/"
     finally:
         server.terminate()
         server.wait()
@@ -93,10 +89,8 @@ def browser_share(drawings, executable):
         page.wait_for_function("document.querySelector('[data-part=sentence]').textContent")
         box = pad.bounding_box()
         page.evaluate(WATCH)
-        up, down, strokes = [], [], 0
+        up, down, taken = [], [], []
         for drawing in drawings:
-            page.locator("[data-part=clear]").click()
-            page.wait_for_timeout(200)  # until the answer to that has come
             for stroke in drawing.strokes:
                 points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
                 sent.clear()
@@ -106,12 +100,14 @@ def browser_share(drawings, executable):
                 for point in points[1:]:
                     page.mouse.move(*point)
                 page.mouse.up()
-                strokes += 1
-                page.wait_for_function(f"window.times.length >= {strokes}")
-                page.wait_for_timeout(200)
+                page.wait_for_timeout(1000)
+                taken.append(page.evaluate("window.painted - window.released"))
                 up.append(sum(sent))
                 down.append(sum(received))
-        print(f"Browser, end of a stroke to painted bars: {summary(page.evaluate('window.times')[10:])}")
+            page.locator("[data-part=clear]").click()
+            page.wait_for_timeout(200)  # until the answer to that has come
+        late = [milliseconds for milliseconds in taken[10:] if milliseconds > 0]  # else it was all looked at before
+        print(f"Browser, end of a stroke to painted bars: {summary(late)}")
         for name, sizes in (("from the browser", up), ("to the browser", down)):
             print(f"Bytes a stroke {name}: median {statistics.median(sizes):,.0f}, largest {max(sizes):,}")
         browser.close()

@@ -273,8 +273,8 @@ class Pad(anywidget.AnyWidget):
             return
         with sensible_threads(1):
             points, positions, distances = neighbours(self.prediction.image.unsqueeze(0))
+            nearest = self.mnist.train[positions[0].to(self.mnist.train.labels.device)]
         x, y = ((points[0] - low) / (high - low)).clamp(0, 1).tolist()
-        nearest = self.mnist.train[positions[0].to(self.mnist.train.labels.device)]
         sentence = (
             f"The nearest training digits, by the {self.space}. The fifth lies at a distance of {distances[0, -1]:.2f}"
         )

@@ -758,6 +758,8 @@ def test_the_browser_asks_by_messages(model, small, monkeypatch):
         {"keep": 7, "strokes": "text"},
         {"keep": 7, "strokes": [[[math.nan, 0.5]]]},
         {"show": 99},
+        {"show": 1},
+        {"show": -1},
         {"show": "0"},
         {"show": None},
         {"show": 0.5},
