@@ -38,7 +38,7 @@ class Neighbours:
         images = mnist.train.images
         with sensible_threads():
             features = self._features(images[:: max(1, len(images) // 10_000)])  # enough to find the components
-            pca = PCA(min(COMPONENTS, features.shape[1]), svd_solver="covariance_eigh").fit(features)
+            pca = PCA(min(COMPONENTS, *features.shape), svd_solver="covariance_eigh").fit(features)
             self._mean, self._components = (torch.from_numpy(part).float() for part in (pca.mean_, pca.components_))
             self.train = self._project(images)
             self._squares = self.train.square().sum(1)
@@ -106,8 +106,8 @@ class Judge:
 
 def _conformal(scores, share):
     """The score that a new one from the same source falls below with a probability of at most `share`."""
-    rank = max(1, math.floor(share * (len(scores) + 1)))
-    return scores.sort().values[rank - 1].item()
+    rank = math.floor(share * (len(scores) + 1))
+    return scores.sort().values[rank - 1].item() if rank else -math.inf  # too few to say
 
 
 def first_weights(model):

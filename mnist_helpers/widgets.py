@@ -200,6 +200,7 @@ class Pad(anywidget.AnyWidget):
             self.drawing = Drawing(self.strokes)
         except ImageError as error:
             self.notice = f"This drawing cannot be used: {error}."
+            self._locate()
             return
         self.notice = ""
         if not self.drawing.strokes:
@@ -241,6 +242,9 @@ class Pad(anywidget.AnyWidget):
             return
         if self._exciting is None:
             self._exciting = most_exciting(self.model, self.mnist.train.images)
+        if len(self._exciting) != len(weights):  # the first ReLU does not follow the first weights
+            self.detail = {}
+            return
         best = self._exciting[self.unit]
         limit = weights.abs().quantile(0.995)  # as in plot_weights
         picture = (128 + 127 * weights[self.unit] / limit).clamp(0, 255).byte()
@@ -306,7 +310,7 @@ class Pad(anywidget.AnyWidget):
         self._change(lambda drawings: [*drawings, *more])
 
     def show(self, position):
-        """Put the kept drawing at `position` on the pad."""
+        """Put the kept drawing at `position` on the pad, inked with the pad's pen."""
         self.strokes = [stroke.tolist() for stroke in self.drawings[position].strokes]
 
     def _change(self, change):
