@@ -367,8 +367,9 @@ function render({ model, el }) {
     const sums = Array.from({ length: 10 }, () => [0, 0, 0]);
     digits.forEach((digit, i) => {
       context.fillStyle = COLOURS[digit];
-      context.fillRect(2 * xy[2 * i] - 1, 2 * xy[2 * i + 1] - 1, 3, 3);
-      sums[digit] = sums[digit].map((sum, k) => sum + [xy[2 * i], xy[2 * i + 1], 1][k]);
+      const [x, y] = [xy[2 * i], 255 - xy[2 * i + 1]]; // the second component grows upwards, as in a plot
+      context.fillRect(2 * x - 1, 2 * y - 1, 3, 3);
+      sums[digit] = sums[digit].map((sum, k) => sum + [x, y, 1][k]);
     });
     part.points.setAttribute("aria-label", `Map of ${digits.length} test digits`);
     part.place.replaceChildren();
@@ -384,7 +385,7 @@ function render({ model, el }) {
   function showPlace() {
     const { x, y, sentence = "", images, labels = [] } = model.get("place");
     part.place.querySelectorAll("circle").forEach((circle) => circle.remove());
-    if (x !== undefined) for (let ring = 0; ring < 2; ring++) mark("circle", { cx: x, cy: y, r: 0.035 });
+    if (x !== undefined) for (let ring = 0; ring < 2; ring++) mark("circle", { cx: x, cy: 1 - y, r: 0.035 });
     part.near.textContent = sentence;
     strip(part.neighbours, bytes(images), labels);
   }
