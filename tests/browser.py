@@ -163,16 +163,16 @@ class Pad:
         self.page.on("pageerror", lambda error: self.errors.append(error.stack or str(error)))
         self.page.on("requestfailed", lambda request: self.requests.append((request.url, request.failure)))
         self.page.on("requestfinished", lambda request: self.requests.append((request.url, "answered")))
-        self.page.goto(server.address, timeout=180_000)
+        self.page.goto(server.address, timeout=120_000)
         self.root = self.page.locator(".digit-pad")
         self.surface, self.sentence = self.part("pad"), self.part("sentence")
         self.bars = self.part("bars").locator(".bar")
 
     def run_all_cells(self):
         """Of a notebook, as soon as its kernel is there. Shortly before, JupyterLab calls it idle and runs nothing."""
-        self.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=180_000)
+        self.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=120_000)
         prompt = self.page.locator(".jp-CodeCell .jp-InputPrompt").first
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 120
         while prompt.inner_text() == "[ ]:":
             assert time.monotonic() < deadline, "the notebook does not run"
             self.page.get_by_role("menuitem", name="Run", exact=True).click()
