@@ -169,14 +169,16 @@ class Pad:
         self.bars = self.part("bars").locator(".bar")
 
     def run_all_cells(self):
-        """Of a notebook, as soon as its kernel is there. Shortly before, JupyterLab calls it idle and runs nothing."""
+        """Of a notebook, until the pad is there. Before the kernel is ready, JupyterLab calls it idle, and forgets what
+        it was told to run."""
         self.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=120_000)
         prompt = self.page.locator(".jp-CodeCell .jp-InputPrompt").first
         deadline = time.monotonic() + 120
-        while prompt.inner_text() == "[ ]:":
+        while not self.root.count():
             assert time.monotonic() < deadline, "the notebook does not run"
-            self.page.get_by_role("menuitem", name="Run", exact=True).click()
-            self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+            if prompt.inner_text() == "[ ]:":
+                self.page.get_by_role("menuitem", name="Run", exact=True).click()
+                self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
             self.page.wait_for_timeout(1000)
 
     def part(self, name):
