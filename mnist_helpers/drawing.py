@@ -47,9 +47,9 @@ class Drawing:
         if self.label is not None:
             object.__setattr__(self, "label", _digit(self.label))
         if isinstance(self.pen, bool) or not (isinstance(self.pen, (int, float)) and 0.5 <= self.pen <= 10):
-            raise ImageError(f"a pen is 0.5 to 10 pixels wide, not {self.pen!r}")
+            raise ImageError(f"a pen is 0.5 to 10 pixels wide, not {self.pen!r:.40}")
         if not isinstance(self.style, str):
-            raise ImageError(f"the style of a drawing is text, not {self.style!r}")
+            raise ImageError(f"the style of a drawing is text, not {self.style!r:.40}")
         object.__setattr__(self, "strokes", _strokes(self.strokes))
 
     def __repr__(self):
@@ -80,7 +80,7 @@ def _digit(label):
     except TypeError:
         digit = -1
     if not 0 <= digit <= 9:
-        raise ImageError(f"the label of a drawing is a digit from 0 to 9, not {label!r}")
+        raise ImageError(f"the label of a drawing is a digit from 0 to 9, not {label!r:.40}")
     return digit
 
 
@@ -115,8 +115,8 @@ def place(mass):
 
 
 def _ink(paths, pen, shape):
-    """Coverage `float32 shape` by a round pen along `paths` (pixels; pixel (0, 0) is the square from 0 to 1): 1 within
-    the pen's radius, falling to 0 over one pixel at its edge."""
+    """Coverage `float32 shape` by a round pen along `paths` (pixels; pixel (0, 0) is the square from 0 to 1): 1 up to
+    half a pixel within the pen's edge, 0 from half a pixel beyond it."""
     starts = np.concatenate([path[: max(1, len(path) - 1)] for path in paths]).astype(np.float32)
     ends = np.concatenate([path[-max(1, len(path) - 1) :] for path in paths]).astype(np.float32)
     rows, columns = np.indices(shape, np.float32).reshape(2, -1) + 0.5
@@ -160,7 +160,9 @@ def load_drawings(path=RECORDED):
         ImageError: a file does not hold drawings; names it.
     """
     path = Path(path)
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():  # without hidden files, such as those that macOS leaves beside others
+        files = sorted(file for file in path.glob("*.json") if file.is_file() and not file.name.startswith("."))
     if not files or not files[0].is_file():
         raise FileNotFoundError(f"there are no drawings in {str(path)!r}")
     return [drawing for file in files for drawing in parse_drawings(file.read_bytes(), file.name)]

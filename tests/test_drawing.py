@@ -737,3 +737,16 @@ def test_a_split_is_fitted_unless_told_not_to():
 def test_a_split_needs_labels_and_strokes(drawings, message):
     with pytest.raises(ImageError, match=message):
         as_split(drawings)
+
+
+def test_in_a_folder_only_files_that_show_count(tmp_path):
+    save_drawings(tmp_path / "a.json", [SEVEN])
+    (tmp_path / "b.json").mkdir()
+    (tmp_path / "._a.json").write_bytes(b"\x00\x05")  # macOS leaves such files on other disks
+    assert len(load_drawings(tmp_path)) == 1
+
+
+def test_a_message_stays_short():
+    with pytest.raises(ImageError) as caught:
+        Drawing([[(0, 0)]], label="7" * 400_000)
+    assert len(str(caught.value)) < 200
