@@ -1,10 +1,12 @@
-"""What the numbers were measured on."""
+"""What the numbers were measured on, and where they are stored."""
 
+import json
 import platform
 from pathlib import Path
 
 import torch
 
+from mnist_helpers.data import atomic_write
 from mnist_helpers.training import usable_cores
 
 
@@ -19,3 +21,11 @@ def describe():
         except (OSError, StopIteration):
             name = platform.processor() or platform.machine()
     return f"{name}, {usable_cores()} cores, Python {platform.python_version()}, PyTorch {torch.__version__}"
+
+
+def store(name, command, results):
+    """Write `results` (plain values) as `mnist_helpers/results/NAME.json`, where `mh.load_results(NAME)` finds them."""
+    path = Path(__file__).resolve().parent.parent / "mnist_helpers" / "results" / f"{name}.json"
+    content = {"command": command, "hardware": describe(), "results": results}
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

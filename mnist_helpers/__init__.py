@@ -18,8 +18,8 @@ from .data import (
     normalize,
 )
 from .drawing import Drawing, ImageError, as_split, load_drawings, render, save_drawings
-from .evaluation import calibration, evaluate, wilson_interval
-from .models import MLP, activations, count_parameters, predict_logits
+from .evaluation import calibration, evaluate, load_results, wilson_interval
+from .models import CNN, MLP, activations, count_parameters, predict_logits
 from .prediction import predict, to_mnist
 from .training import (
     CheckpointError,
@@ -50,6 +50,7 @@ _LATER = {
 _ROOM = {name: room for room, names in _LATER.items() for name in names}
 
 __all__ = [
+    "CNN",
     "MEAN",
     "MLP",
     "STD",
@@ -72,6 +73,7 @@ __all__ = [
     "load_drawings",
     "load_mnist",
     "load_pretrained",
+    "load_results",
     "normalize",
     "pick_device",
     "predict",

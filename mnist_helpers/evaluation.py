@@ -1,7 +1,10 @@
-"""Evaluation: accuracy with its interval, the confusion matrix, the most confident mistakes, calibration."""
+"""Evaluation: accuracy with its interval, the confusion matrix, the most confident mistakes, calibration, and the stored
+results of the long runs."""
 
+import json
 import math
 from dataclasses import dataclass
+from importlib.resources import files
 
 import torch
 import torch.nn.functional as F
@@ -104,3 +107,17 @@ def calibration(result, bins=10):
     mean_accuracy = torch.bincount(index, right, minlength=bins) / counts
     gap = (mean_accuracy - mean_confidence).abs().nan_to_num()
     return Calibration(mean_confidence, mean_accuracy, counts, (gap * counts).sum().item() / len(right))
+
+
+def load_results(name):
+    """What a run too long for a notebook has measured: a dict with the `"command"` that made it, the `"hardware"` it ran
+    on, and the `"results"`, from `results/NAME.json` beside this file.
+
+    Raises:
+        ValueError: there are no results of that name.
+    """
+    folder = files("mnist_helpers") / "results"
+    names = sorted(path.name.removesuffix(".json") for path in folder.iterdir() if path.name.endswith(".json"))
+    if name not in names:
+        raise ValueError(f"there are no stored results {name!r}: choose one of {names}")
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))

@@ -31,6 +31,44 @@ class MLP(nn.Module):
         return self.layers(images)
 
 
+class CNN(nn.Module):
+    """A small convolutional network: four blocks of convolution, batch normalisation and ReLU, and a linear layer.
+    28,794 parameters.
+
+    Images `(N, 1, 28, 28)` become 16 maps of 24×24, pooled to 12×12, then 32 maps of 10×10, 32 of 8×8, pooled to 4×4,
+    and 32 of 4×4.
+
+    Args:
+        width: maps of the first convolution; the others have twice as many.
+    """
+
+    def __init__(self, width=16):
+        super().__init__()
+        self.config = {"width": width}
+        self.layers = nn.Sequential(
+            *_convolution(1, width, kernel_size=5),
+            nn.MaxPool2d(2),
+            *_convolution(width, 2 * width),
+            *_convolution(2 * width, 2 * width),
+            nn.MaxPool2d(2),
+            *_convolution(2 * width, 2 * width, padding=1),
+            nn.Flatten(),
+            nn.Linear(32 * width, 10),
+        )
+        self.to(memory_format=torch.channels_last)  # on CPUs up to twice as quick, and never slower
+
+    def forward(self, images):
+        """Logits `(N, 10)` of normalised images `(N, 1, 28, 28)`."""
+        return self.layers(images)
+
+
+def _convolution(inputs, outputs, kernel_size=3, padding=0):
+    # The batch normalisation adds an offset of its own, so the convolution needs none.
+    yield nn.Conv2d(inputs, outputs, kernel_size, padding=padding, bias=False)
+    yield nn.BatchNorm2d(outputs)
+    yield nn.ReLU()
+
+
 def count_parameters(model):
     """The number of trainable parameters of `model`."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -16,10 +16,12 @@ import torch.nn.functional as F
 from tqdm.auto import tqdm
 
 from .data import Batches, atomic_write
-from .models import MLP, predict_logits
+from .models import CNN, MLP, predict_logits
 
 FORMAT = "mnist_helpers checkpoint, version 1"
-NETWORKS = {"MLP": MLP}  # what a checkpoint may name and load_checkpoint may build
+PRETRAINED = ("mlp", "cnn")
+PRECISIONS = ("float32", "bfloat16")
+NETWORKS = {"MLP": MLP, "CNN": CNN}  # what a checkpoint may name and load_checkpoint may build
 
 
 class CheckpointError(ValueError):
@@ -149,7 +151,10 @@ def fit(
     batch_size=512,
     learning_rate=8e-3,
     weight_decay=0.3,
+    label_smoothing=0.0,
+    targets=None,
     augment=None,
+    precision="float32",
     seed=0,
     checkpoint=None,
     resume=False,
@@ -167,7 +172,12 @@ def fit(
         batch_size: images per step.
         learning_rate: the peak of the one-cycle schedule (Smith and Topin, 2018, arXiv:1708.07120).
         weight_decay: of AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101).
+        label_smoothing: share of the target spread evenly over the ten classes (Szegedy et al. 2015, arXiv:1512.00567).
+        targets: None, or a function of a batch's normalised images and labels that gives what to learn instead of the
+            labels: probabilities `(B, 10)`, as when a teacher's answers are learnt. It is called without gradients.
         augment: None, or an `Augmentation` for the training images (to resume, its `repr` must be the same).
+        precision: `"float32"`, or `"bfloat16"` for the network's layers where PyTorch's autocast thinks it safe; weights
+            and loss stay `float32`. Quicker only on hardware with bfloat16 units.
         seed: of the shuffling and the augmentation. The initial weights are the caller's: see `set_seed`.
         checkpoint: a path; after every epoch the whole state is saved there.
         resume: go on from the file at `checkpoint`, which must come from the same settings and data, with as many
@@ -184,6 +194,10 @@ def fit(
     """
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}, but must be at least 1")
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"label_smoothing is {label_smoothing}, but must be at least 0 and below 1")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}, but must be one of {PRECISIONS}")
     device = next(model.parameters()).device
     for name, split in (("train", train), ("validation", validation)):
         if split.images.device.type != device.type:
@@ -206,6 +220,9 @@ def fit(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
+        "label_smoothing": label_smoothing,
+        "targets": targets and getattr(targets, "__name__", repr(targets)),
+        "precision": precision,
         "augment": repr(augment),
         "seed": seed,
         "train_data": train.fingerprint() if checkpoint else None,
@@ -219,7 +236,9 @@ def fit(
     ):
         try:
             while len(history) < epochs:
-                loss, accuracy, seconds = _train_epoch(model, batches, optimizer, schedule)
+                loss, accuracy, seconds = _train_epoch(
+                    model, batches, optimizer, schedule, label_smoothing, targets, precision
+                )
                 if not np.isfinite(loss):
                     raise FloatingPointError(
                         f"the training loss became {loss} in epoch {len(history) + 1}: "
@@ -241,7 +260,7 @@ def fit(
     return history
 
 
-def _train_epoch(model, batches, optimizer, schedule):
+def _train_epoch(model, batches, optimizer, schedule, label_smoothing, targets, precision):
     """One pass over `batches`: mean loss, accuracy, seconds."""
     model.train()
     start = time.perf_counter()
@@ -249,8 +268,11 @@ def _train_epoch(model, batches, optimizer, schedule):
     # Sums stay on the device: reading them in every step would make a GPU wait for the CPU each time.
     loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
     for images, labels in batches:
-        logits = model(images)
-        loss = F.cross_entropy(logits, labels)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            logits = model(images)
+        with torch.no_grad():
+            wanted = targets(images, labels) if targets else labels
+        loss = F.cross_entropy(logits.float(), wanted, label_smoothing=label_smoothing)
 
         optimizer.zero_grad()
         loss.backward()
@@ -345,13 +367,18 @@ def load_checkpoint(path, *, model=None, device="cpu"):
     return Checkpoint(model.to(device).eval(), {k: v for k, v in state.items() if k != "model"})
 
 
-def load_pretrained(device="cpu"):
-    """The trained `MLP` that comes with the package, in evaluation mode on `device`.
+def load_pretrained(device="cpu", *, name="mlp"):
+    """A trained network that comes with the package, in evaluation mode on `device`: the `"mlp"` or the `"cnn"`.
 
-    It was trained on the 55,000 images of the standard `train` split; `pretrained/mlp.json` beside this file holds how,
-    and its results on validation and test.
+    It was trained on the 55,000 images of the standard `train` split; `pretrained/NAME.json` beside this file holds
+    how, and its results on validation and test.
+
+    Raises:
+        ValueError: no such network comes with the package.
     """
-    return load_checkpoint(files("mnist_helpers") / "pretrained" / "mlp.pth", device=device).model
+    if name not in PRETRAINED:
+        raise ValueError(f"there is no pretrained {name!r}: choose one of {PRETRAINED}")
+    return load_checkpoint(files("mnist_helpers") / "pretrained" / f"{name}.pth", device=device).model
 
 
 def _read_checkpoint(path):
