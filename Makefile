@@ -44,6 +44,8 @@ address: $(READY)
 benchmark: $(READY)
 	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/pad.py
+	mkdir -p build
+	$(BIN)/python benchmarks/peers.py --output build
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, and this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 ...")'

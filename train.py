@@ -1,14 +1,18 @@
 """Train the network on MNIST, evaluate it on the test set, save it, and show one prediction.
 
-Everything but the printing is in `mnist_helpers`; `python train.py --help` lists the options.
+Everything but the printing is in `mnist_helpers`; `python train.py --help` lists the options. Two processes share
+the work under `torchrun --standalone --nproc_per_node 2 train.py`; where torchrun restarts them, they go on.
 """
 
 import argparse
+import os
 import sys
+import time
 
 import mnist_helpers as mh
 
 PICTURE = "prediction.png"
+RANK = int(os.environ.get("RANK", 0))  # which of torchrun's processes this is
 
 
 def parse(arguments):
@@ -51,29 +55,32 @@ def show(model, split):
 def main(arguments=None):
     options = parse(arguments)
     device = mh.pick_device(options.device)
-    mnist = mh.load_mnist(device)
-    mh.set_seed(options.seed)
-    model = mh.MLP().to(device)
-    print(f"Training {mh.count_parameters(model):,} parameters on {device}.")
+    with mh.join_processes(device, options.output) as restarted:
+        mnist = mh.load_mnist(device)
+        mh.set_seed(options.seed)
+        model = mh.MLP().to(device)
+        print(f"Training {mh.count_parameters(model):,} parameters on {device}.")
 
-    history = mh.fit(
-        model,
-        mnist.train,
-        mnist.validation,
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        augment=mh.Augmentation() if options.augment else None,
-        seed=options.seed,
-        checkpoint=options.output,
-        resume=options.resume,
-        on_epoch=report,
-        progress=False,
-    )
+        history = mh.fit(
+            model,
+            mnist.train,
+            mnist.validation,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            learning_rate=options.learning_rate,
+            augment=mh.Augmentation() if options.augment else None,
+            seed=options.seed,
+            checkpoint=options.output,
+            resume=options.resume or restarted,
+            on_epoch=report,
+            progress=False,
+        )
     if history.interrupted:
         after = "the same command with --resume goes on" if len(history) else "nothing was saved"
         print(f"Interrupted after {len(history)} epochs; {after}.")
         return 130
+    if RANK:
+        return 0
 
     print(f"Test set: {mh.evaluate(model, mnist.test)}")
     print(f"Saved {options.output}.")
@@ -85,6 +92,8 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except (ValueError, OSError, mh.DataError, FloatingPointError) as error:
+        if RANK:
+            time.sleep(20)  # mostly the first process has met the same and says so, and torchrun ends this one
         sys.exit(f"train.py: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

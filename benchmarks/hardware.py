@@ -23,9 +23,10 @@ def describe():
     return f"{name}, {usable_cores()} cores, Python {platform.python_version()}, PyTorch {torch.__version__}"
 
 
-def store(name, command, results):
-    """Write `results` (plain values) as `mnist_helpers/results/NAME.json`, where `mh.load_results(NAME)` finds them."""
-    path = Path(__file__).resolve().parent.parent / "mnist_helpers" / "results" / f"{name}.json"
+def store(name, command, results, folder=None):
+    """Write `results` (plain values) as `mnist_helpers/results/NAME.json`, where `mh.load_results(NAME)` finds them, or
+    as `NAME.json` in `folder`."""
+    path = (folder or Path(__file__).resolve().parent.parent / "mnist_helpers" / "results") / f"{name}.json"
     content = {"command": command, "hardware": describe(), "results": results}
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -5,6 +5,7 @@
 The strokes are those of the recorded digits. Browser, web app and kernel share this machine's cores.
 """
 
+import itertools
 import socket
 import statistics
 import subprocess
@@ -47,15 +48,17 @@ def growing(drawings):
 
 def python_share(drawings):
     """Render, fit, forward, judge, activations and what is sent: all that Python does for a stroke."""
-    pad = mh.draw(mh.load_pretrained(), mh.load_mnist())
-    for opened in (["layers"], ["layers", "map"]):
-        pad.opened = opened
+    networks = {"MLP": mh.load_pretrained(), "CNN": mh.load_pretrained(name="cnn")}
+    pad = mh.draw(networks, mh.load_mnist())
+    for network, opened in itertools.product(networks, (["layers"], ["layers", "map"])):
+        pad.network, pad.opened = network, opened
         taken = []
         for strokes in growing(drawings):
             start = time.perf_counter()
             pad.strokes = strokes
             taken.append(1000 * (time.perf_counter() - start))
-        print(f"Python's share of a stroke, open panels {' and '.join(opened)}: {summary(taken[10:])}")  # ten warm up
+        panels = " and ".join(opened)
+        print(f"Python's share of a stroke, {network}, open panels {panels}: {summary(taken[10:])}")  # ten warm up
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Helpers of the course:
-data → models → training → evaluation → drawing → prediction → neighbours → plotting → widgets.
+data → models → training → evaluation → corruptions → robustness →
+drawing → prediction → neighbours → plotting → widgets.
 
 Neighbours, figures and widgets are imported when first used, so that a program that only trains needs none of them.
 """
 
 from importlib import import_module
 
+from .corruptions import CORRUPTIONS, corrupt
 from .data import (
     MEAN,
     STD,
@@ -19,12 +21,14 @@ from .data import (
 )
 from .drawing import Drawing, ImageError, as_split, load_drawings, render, save_drawings
 from .evaluation import calibration, evaluate, load_results, wilson_interval
-from .models import CNN, MLP, activations, count_parameters, predict_logits
+from .models import CNN, MLP, Ensemble, activations, count_parameters, predict_logits
 from .prediction import predict, to_mnist
+from .robustness import attack, fit_temperature, prediction_sets
 from .training import (
     CheckpointError,
     History,
     fit,
+    join_processes,
     load_checkpoint,
     load_pretrained,
     pick_device,
@@ -45,12 +49,13 @@ _LATER = {
         "plot_probabilities",
         "plot_weights",
     ),
-    "widgets": ("browse", "draw", "read_picture", "transform"),
+    "widgets": ("browse", "draw", "mislead", "read_picture", "transform"),
 }
 _ROOM = {name: room for room, names in _LATER.items() for name in names}
 
 __all__ = [
     "CNN",
+    "CORRUPTIONS",
     "MEAN",
     "MLP",
     "STD",
@@ -59,16 +64,21 @@ __all__ = [
     "CheckpointError",
     "DataError",
     "Drawing",
+    "Ensemble",
     "History",
     "ImageError",
     "Split",
     "activations",
     "affine",
     "as_split",
+    "attack",
     "calibration",
+    "corrupt",
     "count_parameters",
     "evaluate",
     "fit",
+    "join_processes",
+    "fit_temperature",
     "load_checkpoint",
     "load_drawings",
     "load_mnist",
@@ -78,6 +88,7 @@ __all__ = [
     "pick_device",
     "predict",
     "predict_logits",
+    "prediction_sets",
     "render",
     "save_checkpoint",
     "save_drawings",

@@ -56,7 +56,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Split:
-    """Images `uint8 (N, 28, 28)` and labels `int64 (N,)` on one device. Index it like a tensor to get a smaller one."""
+    """Images `uint8 (N, 28, 28)` and labels `int64 (N,)` on one device. Index it like a tensor to get a smaller one.
+
+    To train on soft targets, the labels may be probabilities `float32 (N, 10)`.
+    """
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -426,12 +429,16 @@ class Augmentation:
     scale: float = 0.1
     shear: float = 10.0
 
-    def __call__(self, images, generator=None):
-        """Change a whole batch `(N, 28, 28)` at once. `generator` lives on the device of `images`."""
+    def __call__(self, images, generator=None, share=slice(None)):
+        """Change a whole batch `(N, 28, 28)` at once. `generator` lives on the device of `images`.
+
+        Of a batch that several processes share, only `images[share]` are changed and returned; the amounts are drawn
+        for all, so that together the processes draw what one would.
+        """
         limits = torch.tensor([self.rotation, self.shift, self.shift, self.scale, self.shear], device=images.device)
         draws = torch.rand(len(images), 5, generator=generator, device=images.device)
-        rotation, right, down, scale, shear = ((2 * draws - 1) * limits).unbind(1)
-        return affine(images, rotation=rotation, shift=(right, down), scale=1 + scale, shear=shear)
+        rotation, right, down, scale, shear = ((2 * draws[share] - 1) * limits).unbind(1)
+        return affine(images[share], rotation=rotation, shift=(right, down), scale=1 + scale, shear=shear)
 
 
 class Batches:
@@ -444,15 +451,27 @@ class Batches:
         split: the `Split`, at least `batch_size` long.
         batch_size: B.
         seed: of the generator that shuffles and augments.
-        augment: None or an `Augmentation` (any function of images `(B, 28, 28)` and the generator).
+        augment: None or an `Augmentation` (any function of images `(B, 28, 28)` and the generator; to be shared, also
+            of the slice of the images to change and return).
+        share: `(rank, count)` for one of `count` processes that share every batch: with the same seed each gets its
+            part of what one process would get. A shorter last batch is shared as evenly as may be.
 
     Raises:
-        ValueError: `batch_size` is below 1 or above the number of images.
+        ValueError: `batch_size` is below 1, above the number of images, or no multiple of the processes; or the last
+            batch has fewer images than there are processes.
     """
 
-    def __init__(self, split, batch_size=512, *, seed=0, augment=None):
+    def __init__(self, split, batch_size=512, *, seed=0, augment=None, share=(0, 1)):
         if not 1 <= batch_size <= len(split):
             raise ValueError(f"batch_size is {batch_size}, but must be from 1 to the {len(split):,} images there are")
+        self.rank, self.processes = share
+        if batch_size % self.processes:
+            raise ValueError(f"batch_size is {batch_size}, but must be a multiple of the {self.processes} processes")
+        if 0 < len(split) % batch_size < self.processes:
+            raise ValueError(
+                f"the last of the batches of {batch_size} has {len(split) % batch_size} images, too few for "
+                f"{self.processes} processes: choose another batch_size"
+            )
         self.split, self.batch_size, self.augment = split, batch_size, augment
         self.generator = torch.Generator(split.images.device).manual_seed(seed)
 
@@ -463,6 +482,10 @@ class Batches:
         order = torch.randperm(len(self.split), generator=self.generator, device=self.split.images.device)
         for chosen in order.split(self.batch_size):
             images = self.split.images.index_select(0, chosen)  # on the CPU several times faster than [chosen]
-            if self.augment:
+            if self.processes > 1:
+                first, end = (len(chosen) * rank // self.processes for rank in (self.rank, self.rank + 1))
+                share, chosen = slice(first, end), chosen[first:end]
+                images = self.augment(images.float(), self.generator, share) if self.augment else images[share]
+            elif self.augment:
                 images = self.augment(images.float(), self.generator)
             yield normalize(images), self.split.labels[chosen]

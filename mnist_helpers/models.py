@@ -62,6 +62,28 @@ class CNN(nn.Module):
         return self.layers(images)
 
 
+class Ensemble(nn.Module):
+    """Several trained networks that answer together: its logits are the logarithms of their mean probabilities.
+
+    Args:
+        models: networks from normalised images `(N, 1, 28, 28)` to logits `(N, 10)`, on one device.
+
+    Raises:
+        ValueError: there are no models.
+    """
+
+    def __init__(self, models):
+        super().__init__()
+        self.models = nn.ModuleList(models)
+        if not self.models:
+            raise ValueError("an ensemble needs at least one model")
+
+    def forward(self, images):
+        """Logits `(N, 10)` of normalised images `(N, 1, 28, 28)`."""
+        probabilities = torch.stack([model(images).softmax(1) for model in self.models])
+        return probabilities.mean(0).clamp(min=1e-30).log()  # a probability that underflowed to 0 has no logarithm
+
+
 def _convolution(inputs, outputs, kernel_size=3, padding=0):
     # The batch normalisation adds an offset of its own, so the convolution needs none.
     yield nn.Conv2d(inputs, outputs, kernel_size, padding=padding, bias=False)

@@ -29,6 +29,7 @@ const TEMPLATE = `
     </section>
     <section class="answer">
       <h3>What it answers</h3>
+      <fieldset class="row" data-part="network"><legend>Which network</legend></fieldset>
       <p class="verdict"><strong data-part="verdict" aria-hidden="true"></strong>
         <span data-part="sentence" role="status" aria-live="polite"></span></p>
       <ol data-part="bars" class="bars"></ol>
@@ -238,6 +239,7 @@ function render({ model, el }) {
   // Switches: radio buttons bound to a trait.
   function bind(group, trait, read) {
     const buttons = [...group.querySelectorAll("input")];
+    group.onkeydown = (event) => event.stopPropagation(); // JupyterLab would take the arrow keys
     const name = `${trait}-${crypto.getRandomValues(new Uint32Array(1))[0]}`; // one group for each view of the pad
     for (const button of buttons) {
       button.name = name;
@@ -248,6 +250,14 @@ function render({ model, el }) {
     }
     return () => buttons.forEach((button) => (button.checked = read(button.value) === model.get(trait)));
   }
+  const networks = model.get("networks");
+  for (const name of networks) {
+    const label = element("label", {}, part.network);
+    element("input", { type: "radio", value: name }, label);
+    label.append(` ${name}`);
+  }
+  if (networks.length < 2) part.network.remove();
+  const showNetwork = bind(part.network, "network", (value) => value);
   const showFit = bind(part.fit, "as_mnist", (value) => value === "true");
   const showSpace = bind(part.space, "space", (value) => value);
 
@@ -314,6 +324,7 @@ function render({ model, el }) {
             picture[at(unit, x, y)] = answers[flat ? unit : (unit * height + y) * width + x];
       const canvas = row.firstChild;
       Object.assign(canvas.dataset, { units, columns, rows });
+      canvas.classList.toggle("maps", !flat);
       paint(canvas, picture, across, down, cell);
       canvas.style.width = `${Math.min(100, (100 * across) / (32 * (CELL + 1)))}%`;
       row.lastChild.textContent = name;
@@ -419,7 +430,7 @@ function render({ model, el }) {
 
   const showNotice = () => (part.notice.textContent = model.get("notice"));
   const shown = {
-    strokes: draw, as_mnist: showFit, opened: showPanels, space: showSpace, seen: showSeen, detail: showUnit, unit: showSeen,
+    strokes: draw, network: showNetwork, as_mnist: showFit, opened: showPanels, space: showSpace, seen: showSeen, detail: showUnit, unit: showSeen,
     map: showMap, place: showPlace, mine: showMine, notice: showNotice,
   };
   for (const [trait, show] of Object.entries(shown)) {

@@ -3,16 +3,21 @@
 import functools
 import os
 import random
+import signal
+import sys
 import time
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
+from torch.nn.parallel import DistributedDataParallel
 from tqdm.auto import tqdm
 
 from .data import Batches, atomic_write
@@ -152,7 +157,7 @@ def fit(
     learning_rate=8e-3,
     weight_decay=0.3,
     label_smoothing=0.0,
-    targets=None,
+    one_cycle=True,
     augment=None,
     precision="float32",
     seed=0,
@@ -165,29 +170,38 @@ def fit(
 
     Interrupting it (Ctrl-C, or the notebook's stop button) returns early with the weights learnt so far.
 
+    Where `torch.distributed` has a process group, its processes share the work: each takes its part of every batch, and
+    the gradients are averaged (`DistributedDataParallel`; Li et al. 2020, arXiv:2006.15704). They all call `fit` with
+    the same arguments and end with the same weights and `History`, those of one process but for rounding; only the
+    first writes the checkpoint and shows progress. Two things are not as in one process: batch normalisation takes each
+    process's part of a batch for itself and keeps the first one's statistics (`torch.nn.SyncBatchNorm` is for GPUs
+    only), and dropout draws in each process. An interruption is raised, since it comes to each process elsewhere.
+
     Args:
         model: maps normalised images `float32 (B, 1, 28, 28)` to logits `(B, 10)`.
-        train, validation: `Split`s on the model's device.
+        train, validation: `Split`s on the model's device. The labels of `train` may be probabilities, a teacher's for
+            example: `float32 (N, 10)`.
         epochs: passes over `train`, at least 1.
         batch_size: images per step.
-        learning_rate: the peak of the one-cycle schedule (Smith and Topin, 2018, arXiv:1708.07120).
+        learning_rate: of AdamW, the peak of the one-cycle schedule (Smith and Topin, 2018, arXiv:1708.07120).
         weight_decay: of AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101).
         label_smoothing: share of the target spread evenly over the ten classes (Szegedy et al. 2015, arXiv:1512.00567).
-        targets: None, or a function of a batch's normalised images and labels that gives what to learn instead of the
-            labels: probabilities `(B, 10)`, as when a teacher's answers are learnt. It is called without gradients.
+        one_cycle: raise the learning rate to `learning_rate` and lower it to almost 0; if False it stays the same.
         augment: None, or an `Augmentation` for the training images (to resume, its `repr` must be the same).
-        precision: `"float32"`, or `"bfloat16"` for the network's layers where PyTorch's autocast thinks it safe; weights
-            and loss stay `float32`. Quicker only on hardware with bfloat16 units.
+        precision: `"float32"`, or `"bfloat16"` for the network's layers where PyTorch's autocast thinks it safe;
+            weights and loss stay `float32`. Quicker only on hardware with bfloat16 units.
         seed: of the shuffling and the augmentation. The initial weights are the caller's: see `set_seed`.
         checkpoint: a path; after every epoch the whole state is saved there.
         resume: go on from the file at `checkpoint`, which must come from the same settings and data, with as many
             threads as it was made with. The weights end up bit-identical to those of an uninterrupted run with that
-            number of threads on the same machine; `torch.set_num_threads(1)` in both runs makes sure of it.
+            number of threads on the same machine; `torch.set_num_threads(1)` in both runs makes sure of it. Another
+            number of processes may go on, too; the weights then end up the same but for rounding.
         on_epoch: called with the `History` after every epoch.
         progress: show a bar of the epochs.
 
     Raises:
-        ValueError: an argument is out of range, the devices differ, or `resume` does not fit the checkpoint.
+        ValueError: an argument is out of range, the devices differ, the processes cannot share the batches, or `resume`
+            does not fit the checkpoint.
         FileNotFoundError: there is no folder for the checkpoint, or nothing to resume.
         FloatingPointError: the training loss became infinite or NaN. The checkpoint of the last sound epoch stays.
         CheckpointError: `resume` is set and the file is no checkpoint.
@@ -209,11 +223,18 @@ def fit(
     if checkpoint:
         _check_folder(checkpoint)  # now, not after the first epoch
 
-    batches = Batches(train, batch_size, seed=seed, augment=augment)
+    rank, processes = _rank_and_processes()
+    if processes > 1 and device.type not in ("cpu", "cuda"):
+        raise ValueError(f"several processes train on cpu or cuda, not on {device.type}")
+    batches = Batches(train, batch_size, seed=seed, augment=augment, share=(rank, processes))
+    own_validation = validation[rank::processes]
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=device.type in ("cpu", "cuda")
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * len(batches))
+    if one_cycle:
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * len(batches))
+    else:
+        schedule = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1)
     history = History()
     settings = {
         "epochs": epochs,
@@ -221,7 +242,7 @@ def fit(
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
         "label_smoothing": label_smoothing,
-        "targets": targets and getattr(targets, "__name__", repr(targets)),
+        "one_cycle": one_cycle,
         "precision": precision,
         "augment": repr(augment),
         "seed": seed,
@@ -229,60 +250,135 @@ def fit(
     }
     state = {"optimizer": optimizer, "schedule": schedule, "generator": batches.generator, "history": history}
     threads = _restore(checkpoint, model, settings, **state) if resume else None
+    settings["processes"] = processes
+    shared = DistributedDataParallel(model) if processes > 1 else model
+    if processes > 1:
+        threads = threads or 1  # as torchrun has it: the processes are there to use the cores
 
     with (
         sensible_threads(threads) as settings["threads"],
-        tqdm(total=epochs, initial=len(history), unit="epoch", disable=not progress) as bar,
+        tqdm(total=epochs, initial=len(history), unit="epoch", disable=not progress or rank > 0) as bar,
     ):
         try:
             while len(history) < epochs:
-                loss, accuracy, seconds = _train_epoch(
-                    model, batches, optimizer, schedule, label_smoothing, targets, precision
-                )
+                loss, accuracy, seconds = _train_epoch(shared, batches, optimizer, schedule, label_smoothing, precision)
                 if not np.isfinite(loss):
                     raise FloatingPointError(
                         f"the training loss became {loss} in epoch {len(history) + 1}: "
                         f"lower the learning rate ({learning_rate:g}) or look for bad numbers in the data"
                     )
-                logits = predict_logits(model, validation.images)
-                validation_loss = F.cross_entropy(logits, validation.labels).item()
-                validation_accuracy = (logits.argmax(1) == validation.labels).sum().item() / len(validation)
+                if processes > 1:
+                    for buffer in model.buffers():  # batch normalisation's statistics, as the checkpoint will hold them
+                        dist.broadcast(buffer, 0)
+                logits = predict_logits(model, own_validation.images)
+                validation_loss = F.cross_entropy(logits, own_validation.labels, reduction="sum").item()
+                correct = (logits.argmax(1) == own_validation.labels).sum().item()
+                validation_loss, validation_accuracy = _mean(device, len(validation), validation_loss, correct)
                 history.append(loss, accuracy, validation_loss, validation_accuracy, seconds)
-                if checkpoint:
+                if checkpoint and rank == 0:
                     save_checkpoint(checkpoint, model, settings=settings, **state)
                 bar.set_postfix_str(f"validation accuracy {validation_accuracy:.2%}", refresh=False)
                 bar.update()
                 if on_epoch:
                     on_epoch(history)
         except KeyboardInterrupt:
+            if processes > 1:
+                raise
             history.interrupted = True
     model.eval()
     return history
 
 
-def _train_epoch(model, batches, optimizer, schedule, label_smoothing, targets, precision):
+def _train_epoch(model, batches, optimizer, schedule, label_smoothing, precision):
     """One pass over `batches`: mean loss, accuracy, seconds."""
     model.train()
     start = time.perf_counter()
-    device = batches.split.labels.device
+    device, count = batches.split.labels.device, len(batches.split)
     # Sums stay on the device: reading them in every step would make a GPU wait for the CPU each time.
     loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
-    for images, labels in batches:
+    for step, (images, labels) in enumerate(batches):
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
             logits = model(images)
-        with torch.no_grad():
-            wanted = targets(images, labels) if targets else labels
-        loss = F.cross_entropy(logits.float(), wanted, label_smoothing=label_smoothing)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
 
         optimizer.zero_grad()
-        loss.backward()
+        if batches.processes == 1:
+            loss.backward()
+        else:  # the gradients' mean is taken over the processes, whose parts of a last, shorter batch may differ
+            size = min(batches.batch_size, count - step * batches.batch_size)
+            (loss * (batches.processes * len(labels) / size)).backward()
         optimizer.step()
         schedule.step()
 
         loss_sum += loss.detach() * len(labels)  # by example: the last batch may be shorter
-        correct += (logits.argmax(1) == labels).sum()
-    count = len(batches.split)
-    return loss_sum.item() / count, correct.item() / count, time.perf_counter() - start
+        correct += (logits.argmax(1) == (labels if labels.dim() == 1 else labels.argmax(1))).sum()
+    loss, accuracy = _mean(device, count, loss_sum.item(), correct.item())
+    return loss, accuracy, *_mean(device, batches.processes, time.perf_counter() - start)
+
+
+# Several processes
+
+
+@contextmanager
+def join_processes(device, checkpoint):
+    """Under `torchrun`, be one of the group of processes that `fit` shares its work with; elsewhere do nothing.
+
+    Only the first process prints: what the others print is dropped. Ctrl-C ends a process at once, since it could not
+    answer while it waits for another one; a process that has waited for five minutes gives up.
+
+    Args:
+        device: what the processes train on; on `cuda` each gets a GPU of its own.
+        checkpoint: the path that `fit` will save to.
+
+    Yields:
+        True if `torchrun` has restarted the processes after they had saved `checkpoint`: then it is to be resumed. A
+        file that was there when they were first started does not count.
+
+    Raises:
+        ValueError: there are more processes than GPUs.
+    """
+    if not dist.is_available() or not dist.is_torchelastic_launched():
+        yield False
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if device.type == "cuda":
+        local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if local >= gpus:
+            raise ValueError(f"each process needs a GPU of its own, but there are {gpus}: lower --nproc_per_node")
+        torch.cuda.set_device(local)
+    rank, agent = int(os.environ["RANK"]), os.environ["TORCHELASTIC_USE_AGENT_STORE"] == "True"
+    address = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = dist.TCPStore(*address, is_master=rank == 0 and not agent)
+    # torchrun's own store outlives the processes that it restarts. So it remembers which file there was at first, but
+    # also where the dead ones listened: each start needs a part of the store for itself.
+    file = str(os.stat(checkpoint).st_mtime_ns) if os.path.exists(checkpoint) else "none"
+    restarted = store.compare_set("checkpoint", "", file).decode() != file
+    dist.init_process_group(
+        "nccl" if device.type == "cuda" else "gloo",
+        store=dist.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store),
+        rank=rank,
+        world_size=int(os.environ["WORLD_SIZE"]),
+        timeout=timedelta(minutes=5),
+    )
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere if rank else sys.stdout):
+        yield restarted
+    dist.destroy_process_group()
+
+
+def _rank_and_processes():
+    """Which process this is, counted from 0, and how many train together: `(0, 1)` without a process group."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+def _mean(device, count, *sums):
+    """Each of `sums`, added up over the processes, divided by `count`."""
+    if _rank_and_processes()[1] > 1:
+        total = torch.tensor(sums, dtype=torch.float64, device=device)
+        dist.all_reduce(total)
+        sums = total.tolist()
+    return [value / count for value in sums]
 
 
 # Checkpoints

@@ -10,10 +10,12 @@ from pathlib import Path
 import anywidget
 import ipywidgets as widgets
 import numpy as np
+import torch
 import traitlets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
+from torch import nn
 
 from .data import affine
 from .drawing import (
@@ -32,6 +34,7 @@ from .models import activations
 from .neighbours import SPACES, Judge, Neighbours, first_weights, most_exciting
 from .plotting import plot_prediction
 from .prediction import predict, read_grey
+from .robustness import attack
 from .training import sensible_threads
 
 WIDE = {"width": "30em"}
@@ -96,6 +99,22 @@ def transform(model, image, truth=None):
     return Interactive(sliders, draw)
 
 
+def mislead(model, image, truth):
+    """Attack `model` on a digit `uint8 (28, 28)` whose true digit is `truth`: a slider for epsilon and a switch between
+    one step (FGSM) and twenty (PGD). Shown are the noise, ink added white and ink taken black, what the network sees,
+    and its ten probabilities."""
+    size = widgets.FloatSlider(0.1, min=0, max=0.5, step=0.01, description="epsilon", layout=WIDE)
+    steps = widgets.ToggleButtons(options={"one step": 1, "twenty steps": 20}, style={"button_width": "12em"})
+
+    def draw():
+        images, labels = image.unsqueeze(0), torch.tensor([truth])
+        attacked = attack(model, images, labels, size.value, steps=steps.value)[0].round().byte().cpu()
+        noise = attacked.float() - image.cpu()
+        return _picture(predict(model, attacked), truth=truth, original=noise.numpy() + 128, title="the noise")
+
+    return Interactive([size, steps], draw)
+
+
 def read_picture(model, examples):
     """Choose one of `examples`, a dict of name to PIL image, or upload a file, and see what `model` makes of it; a
     switch turns the MNIST-style fit off."""
@@ -125,6 +144,9 @@ def draw(model, mnist, *, keep=None):
     """A pad to draw digits on, and everything that `model` makes of them, live; see `Pad`.
 
     Args:
+        model: a network from normalised images `(N, 1, 28, 28)` to logits `(N, 10)`; or several, a dict of name to
+            network, among which the pad lets one choose. The first is shown first. The others are made ready when they
+            are first chosen, which takes seconds.
         mnist: its training digits serve as neighbours, its validation digits set the limits of `Judge`, and its test
             digits make the map.
         keep: a file that drawings kept with their label are added to, and read from first if it exists; without it
@@ -132,20 +154,23 @@ def draw(model, mnist, *, keep=None):
 
     Raises:
         ImageError: the file `keep` does not hold drawings.
-        ValueError: the model has no `nn.ReLU`, so that its layers cannot be seen.
+        ValueError: there is no network, one is none or has no `nn.ReLU`, so that its layers cannot be seen, or a name
+            is no text.
     """
-    return Pad(model, mnist, keep)
+    return Pad(_named(model), mnist, keep)
 
 
 class Pad(anywidget.AnyWidget):
     """The drawing pad. The browser records strokes and shows what is computed here, at every stroke.
 
     Attributes:
+        networks: the names of the networks; `network`: the chosen one, set it to choose.
         strokes: lists of points `[x, y]` from 0 to 1; set them to draw from Python.
         as_mnist: whether the strokes are made an image as MNIST was made, or as drawn; see `render`.
         opened: the open panels among "layers", "map" and "mine". What is hidden is not computed.
         space: of the map, one of `SPACES`.
         unit: the chosen unit of the first layer, or -1.
+        model, judge: the chosen network and its `Judge`.
         drawing: the present `Drawing`; the last one, should `strokes` not be readable.
         prediction: the `Prediction` for it, None if the pad is empty.
         drawings: the `Drawing`s that were kept.
@@ -153,6 +178,8 @@ class Pad(anywidget.AnyWidget):
 
     _esm = Path(__file__).parent / "pad.js"
     _css = Path(__file__).parent / "pad.css"
+    networks = traitlets.List().tag(sync=True)
+    network = traitlets.Unicode().tag(sync=True)
     strokes = traitlets.List().tag(sync=True)
     as_mnist = traitlets.Bool(True).tag(sync=True)
     opened = traitlets.List(["layers"]).tag(sync=True)
@@ -167,20 +194,28 @@ class Pad(anywidget.AnyWidget):
     mine = traitlets.Dict().tag(sync=True)
     notice = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, model, mnist, keep=None):
-        self.model, self.mnist, self.keep_file = model, mnist, keep
-        self.judge = Judge(model, mnist)
-        self._neighbours = {SPACES[0]: self.judge.neighbours}
-        self._exciting = None
+    def __init__(self, models, mnist, keep=None):
+        self.models, self.mnist, self.keep_file = models, mnist, keep
+        name, self.model = next(iter(models.items()))
+        self.judge = Judge(self.model, mnist)
+        self._judges, self._exciting = {name: self.judge}, {}  # by the network's name
+        self._by_pixels = self._mapped = None
         self.drawing, self.prediction = Drawing([]), None
         self.drawings = load_drawings(keep) if keep is not None and Path(keep).exists() else []
-        super().__init__()
+        super().__init__(networks=list(models), network=name)
         self.on_msg(lambda widget, content, buffers: self._receive(content))
+        self.observe(lambda change: self._switch(), ["network"])
         self.observe(lambda change: self._look(), ["strokes", "as_mnist", "opened"])
         self.observe(lambda change: self._locate(), ["space"])
         self.observe(lambda change: self._describe_unit(), ["unit"])
         self.observe(lambda change: self._tally(), ["opened"])
         self._look()
+
+    @traitlets.validate("network")
+    def _known(self, proposal):
+        if proposal["value"] not in self.models:
+            raise traitlets.TraitError(f"the network is one of {list(self.models)}, not {proposal['value']!r}")
+        return proposal["value"]
 
     def __repr__(self):
         return f"Drawing pad: {self.seen['sentence']}"
@@ -191,6 +226,17 @@ class Pad(anywidget.AnyWidget):
             picture, _ = _picture(self.prediction, original=render(self.drawing, fit=False).numpy())
             data["image/png"] = base64.b64encode(picture).decode()
         return data, metadata
+
+    def _switch(self):
+        """Show what the chosen network makes of everything. It answers at once; its judge takes seconds to make."""
+        self.model, self.judge = self.models[self.network], self._judges.get(self.network)
+        if self.judge is None:
+            self._look()
+            self.detail, self.place = {}, {}  # they were the other network's
+            self.judge = self._judges[self.network] = Judge(self.model, self.mnist)
+        self._look()
+        self._describe_unit()
+        self._tally()
 
     # At every stroke
 
@@ -203,22 +249,24 @@ class Pad(anywidget.AnyWidget):
             self._locate()
             return
         self.notice = ""
-        if not self.drawing.strokes:
-            self.prediction = None
-            self.seen = {"verdict": "", "sentence": "The pad is empty. Draw a digit with mouse, finger, pen or keys."}
-        else:
+        self.prediction, seen = None, {}
+        verdict, sentence = "", "The pad is empty. Draw a digit with mouse, finger, pen or keys."
+        if self.drawing.strokes:
             with sensible_threads(1):  # for a single image, a second one would only be waited for
                 self.prediction = predict(self.model, self.drawing, fit=self.as_mnist)
-                verdict, sentence = _judged(self.prediction, self.judge(self.prediction))
+                if self.judge is not None:
+                    verdict, sentence = _judged(self.prediction, self.judge(self.prediction))
                 layers = self._layers() if "layers" in self.opened else []
-            self.seen = {
+            seen = {
                 "image": self.prediction.image.numpy().tobytes(),
                 "probabilities": [round(share, 4) for share in self.prediction.probabilities.tolist()],
                 "digit": self.prediction.digit,
-                "verdict": verdict,
-                "sentence": sentence,
                 "layers": layers,
             }
+        if self.judge is None:
+            digits = f"{len(self.mnist.train):,} training digits"
+            verdict, sentence = "…", f"Preparing {self.network}: it reads {digits}, to know when to be sure."
+        self.seen = seen | {"verdict": verdict, "sentence": sentence}
         self._locate()
 
     def _layers(self):
@@ -240,12 +288,14 @@ class Pad(anywidget.AnyWidget):
         if weights is None or not 0 <= self.unit < len(weights):
             self.detail = {}
             return
-        if self._exciting is None:
-            self._exciting = most_exciting(self.model, self.mnist.train.images)
-        if len(self._exciting) != len(weights):  # the first ReLU does not follow the first weights
+        if self.network not in self._exciting:
+            self.detail = {"sentence": f"Preparing: which training digits excite unit {self.unit} most …"}
+            self._exciting[self.network] = most_exciting(self.model, self.mnist.train.images)
+        exciting = self._exciting[self.network]
+        if len(exciting) != len(weights):  # the first ReLU does not follow the first weights
             self.detail = {}
             return
-        best = self._exciting[self.unit]
+        best = exciting[self.unit]
         limit = weights.abs().quantile(0.995)  # as in plot_weights
         picture = (128 + 127 * weights[self.unit] / limit).clamp(0, 255).byte()
         labels = self.mnist.train.labels[best].tolist()
@@ -260,15 +310,15 @@ class Pad(anywidget.AnyWidget):
 
     def _locate(self):
         """Where the drawing lies on the map, and its nearest training digits."""
-        if "map" not in self.opened:
+        if "map" not in self.opened or self.judge is None:
             return
-        if self.space not in self._neighbours:
-            self._neighbours[self.space] = Neighbours(self.model, self.mnist, self.space)
-        neighbours = self._neighbours[self.space]
+        neighbours = self.judge.neighbours
+        if self.space != SPACES[0]:  # the pixels are the same for every network
+            self._by_pixels = neighbours = self._by_pixels or Neighbours(self.model, self.mnist, self.space)
         low, high = neighbours.corners
-        if self.map.get("space") != self.space:
+        if self._mapped is not neighbours:
+            self._mapped = neighbours
             self.map = {
-                "space": self.space,
                 "points": (255 * (neighbours.map - low) / (high - low)).byte().numpy().tobytes(),
                 "labels": self.mnist.test.labels.byte().cpu().numpy().tobytes(),
             }
@@ -354,6 +404,21 @@ class Pad(anywidget.AnyWidget):
             self.notice = f"{error}."
 
 
+def _named(model):
+    """A dict of name to network, of one network or such a dict."""
+    models = dict(model) if isinstance(model, dict) else {type(model).__name__: model}
+    if not models:
+        raise ValueError("there is no network in the dict: give at least one, as in {'MLP': model}")
+    for name, network in models.items():
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(f"the name of a network is a text that can be read, not {name!r}")
+        if not isinstance(network, nn.Module):
+            raise ValueError(f"{name} is no network: give an nn.Module, not {network!r}")
+        if not any(isinstance(module, nn.ReLU) for module in network.modules()):
+            raise ValueError(f"{name} has no nn.ReLU, after which its layers could be read")
+    return models
+
+
 def _judged(prediction, verdict):
     """The verdict as one character, and the sentence that explains it."""
     first, second = prediction.probabilities.topk(2).indices.tolist()
@@ -369,7 +434,7 @@ def _size(layer):
     return "×".join(map(str, layer.shape))
 
 
-def _picture(prediction, truth=None, original=None, white=255):
+def _picture(prediction, truth=None, original=None, white=255, title="the picture"):
     """PNG bytes of a prediction, with the `original` on the left if given (from 0 to `white`), and the sentence about
     it."""
     figure = Figure(figsize=(9 if original is not None else 7, 2.6), layout="constrained")
@@ -377,7 +442,7 @@ def _picture(prediction, truth=None, original=None, white=255):
     axes = figure.subplots(1, 2 if original is None else 3, width_ratios=(1, 2) if original is None else (1, 1, 2))
     if original is not None:
         axes[0].imshow(original, cmap="gray", vmin=0, vmax=white)
-        axes[0].set(xticks=[], yticks=[], title="the picture")
+        axes[0].set(xticks=[], yticks=[], title=title)
         axes = axes[1:]
     with redirect_stdout(io.StringIO()) as said:  # the sentence belongs under the picture, not in the cell's output
         plot_prediction(prediction, truth=truth, axes=axes)

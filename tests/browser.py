@@ -207,6 +207,9 @@ class Pad:
             self.part("clear").click()
         self.open("layers")
         self.part("fit").get_by_label("as MNIST was made").check()
+        if self.part("network").count():
+            self.part("network").get_by_label("MLP").check()
+            expect(self.sentence).not_to_contain_text("Preparing", timeout=180_000)
         expect(self.sentence).to_contain_text(EMPTY)
         assert not self.image().any()
 

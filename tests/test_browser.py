@@ -411,6 +411,77 @@ def test_keys_on_the_pad_are_not_commands_of_the_notebook(pad):
         expect(pad.surface).to_be_focused()
 
 
+def test_arrow_keys_turn_a_switch(pad):
+    pad.draw(CORNER_SEVEN)
+    pad.answers(7)
+    pad.part("fit").get_by_label("as MNIST was made").focus()
+    pad.page.keyboard.press("ArrowUp")
+    expect(pad.part("fit").get_by_label("as drawn")).to_be_checked()
+    expect(pad.part("fit").get_by_label("as drawn")).to_be_focused()
+    pad.doubts()
+    pad.page.keyboard.press("ArrowDown")
+    pad.answers(7)
+
+
+# Several networks
+
+
+@only_lab
+def test_where_there_is_one_network_there_is_no_choice(pad):
+    expect(pad.part("network")).to_have_count(0)
+    assert "Which network" not in pad.root.inner_text()
+
+
+@only_app
+def test_the_network_is_chosen_by_keys_and_reads_the_drawing_anew(pad, model):
+    pad.draw(SEVEN)
+    pad.answers(7)
+    strokes, image, before = pad.strokes(), pad.image(), pad.shares()
+    mlp, cnn = (pad.part("network").get_by_label(name, exact=True) for name in ("MLP", "CNN"))
+    expect(mlp).to_be_checked()
+    mlp.focus()
+    pad.page.keyboard.press("ArrowRight")
+    expect(cnn).to_be_checked()
+    expect(cnn).to_be_focused()
+    expect(pad.part("verdict")).to_have_text(re.compile("^[7?]$"), timeout=180_000)
+    network = mh.load_pretrained(name="cnn")
+    prediction = mh.predict(network, Drawing(pad.strokes()))
+    assert pad.shares() == pytest.approx(prediction.probabilities.numpy(), abs=0.005)
+    assert abs(pad.shares() - before).max() > 0.005
+    assert all((now == then).all() for now, then in zip(pad.strokes(), strokes, strict=True))
+    assert (pad.image() == image).all()
+
+    layers = pad.part("layers").locator("figure")
+    captions = ["16×24×24 units", "32×10×10 units", "32×8×8 units", "32×4×4 units", "10 probabilities"]
+    assert layers.locator("figcaption").all_inner_texts() == captions
+    maps = mh.activations(network, prediction.image.unsqueeze(0))
+    for shown, answers in zip(layers.locator("canvas").all()[:4], maps, strict=False):
+        side, values = answers.shape[-1] + 1, 255 * answers[0].numpy() / answers.max().item()
+        picture = canvas(shown)[..., 0]
+        for unit, tile in enumerate(values):
+            y, x = (side * place + 1 for place in divmod(unit, 8))
+            assert abs(picture[y : y + side - 1, x : x + side - 1] - tile).max() <= 1
+        assert len(colours(pixels(shown))) > 4
+    first = layers.locator("canvas").first
+    first.click(position={"x": 5, "y": 5})
+    expect(pad.part("unit")).to_contain_text("Unit 0 of the first layer", timeout=180_000)
+    assert canvas(pad.part("unit").locator("canvas").first).shape == (5, 5, 3)
+    for scheme in "light", "dark":
+        pad.page.emulate_media(color_scheme=scheme)
+        pad.page.set_viewport_size(WIDE | {"height": 1700})
+        pad.screenshot(f"cnn_{scheme}")
+    pad.page.set_viewport_size({"width": 390, "height": 2400})
+    pad.screenshot("cnn_phone")
+    widths = layers.evaluate_all("all => all.map(each => each.firstChild.clientWidth / each.clientWidth)")
+    assert widths[:4] == pytest.approx([1, 1, 1, 1], abs=0.01)  # a small map is small enough on a large screen
+    assert pad.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    mlp.check()
+    pad.answers(7)
+    assert pad.shares() == pytest.approx(mh.predict(model, Drawing(strokes)).probabilities.numpy(), abs=0.005)
+    expect(layers).to_have_count(3)
+
+
 # The panels
 
 
@@ -633,6 +704,7 @@ def test_everything_has_a_name(pad):
     assert {role for role, name in named} >= {"button", "radio", "application", "image"}
     assert all(name.strip() for role, name in named)
     wanted = ["Undo", "Clear", "as drawn", "as MNIST was made", "the pixels", "Forget the last", "Download"]
+    wanted += ["MLP", "CNN"] if pad.name == "app" else []
     assert {*wanted, "Reload a file", *"0123456789"} <= {name for role, name in named}
 
 

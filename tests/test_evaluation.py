@@ -2,6 +2,8 @@
 
 import io
 import math
+from importlib.resources import files
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -171,3 +173,19 @@ def test_figures_refuse_what_they_cannot_show(result, mnist):
     assert len(perfect.mistakes) == 0
     with pytest.raises(ValueError, match="no mistakes"):
         mh.plot_mistakes(perfect, mnist.train[-3:])
+
+
+def test_stored_results_name_their_command():
+    folder = files("mnist_helpers") / "results"
+    names = [path.name.removesuffix(".json") for path in folder.iterdir()]
+    assert names
+    for name in names:
+        stored = mh.load_results(name)
+        assert set(stored) == {"command", "hardware", "results"}
+        assert stored["command"].startswith("python ")
+        assert (Path(__file__).resolve().parent.parent / stored["command"].split()[1]).is_file()
+
+
+def test_unknown_results_are_named():
+    with pytest.raises(ValueError, match=r"no stored results 'nonsense': choose one of \["):
+        mh.load_results("nonsense")

@@ -9,7 +9,17 @@ from scripts.notebooks import NOTEBOOKS, address
 
 PATHS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
 APP = NOTEBOOKS / "app.ipynb"  # the web app: a page, not a lesson
-COURSE = ["01_data_exploration", "02_model", "03_training", "04_evaluation", "05_prediction"]
+COURSE = [
+    "01_data_exploration",
+    "02_model",
+    "03_training",
+    "04_evaluation",
+    "05_prediction",
+    "06_cnn",
+    "07_robustness",
+    "08_tuning",
+    "09_scaling",
+]
 IGNORED = "nbval-ignore-output"
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
 

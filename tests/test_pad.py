@@ -37,6 +37,11 @@ def model():
 
 
 @pytest.fixture(scope="module")
+def both_models(model):
+    return {"MLP": model, "CNN": mh.load_pretrained(name="cnn")}
+
+
+@pytest.fixture(scope="module")
 def small(mnist):
     """So few digits that a pad is made at once; more than one batch of `most_exciting`."""
     return MNIST(mnist.train[:1500], mnist.validation[:200], mnist.test[:300], mnist.source)
@@ -545,6 +550,153 @@ def test_a_convolutional_network_shows_maps_and_kernels(small):
     digits(pad.detail["images"], 8)
     pad.unit = 4
     assert pad.detail == {}
+
+
+# Several networks
+
+
+SHOWN = ("seen", "detail", "map", "place", "mine")
+
+
+def test_everything_follows_the_choice_of_a_network(model, small):
+    """A pad for several networks shows what a pad for the chosen one alone shows."""
+    models = {"MLP": model, "CNN": convolutional()}  # which is not trained, and misreads what the other reads
+
+    def prepare(pad):
+        pad.opened, pad.strokes, pad.unit = ["layers", "map", "mine"], SEVEN, 3
+        pad.keep(7)
+        return pad
+
+    alone = {name: prepare(mh.draw(model, small)) for name, model in models.items()}
+    pad = prepare(mh.draw(models, small))
+    assert (pad.networks, pad.network) == (["MLP", "CNN"], "MLP")
+    for space in SPACES:
+        for name in ("MLP", "CNN", "MLP"):
+            pad.space, pad.network = space, name
+            alone[name].space = space
+            assert [getattr(pad, each) for each in SHOWN] == [getattr(alone[name], each) for each in SHOWN]
+            assert repr(pad) == repr(alone[name])
+            assert (pad.strokes, pad.notice, pad.model) == (SEVEN, "", models[name])
+            assert pad.judge.confidence == alone[name].judge.confidence
+    for each in alone.values():
+        each.space = SPACES[0]
+    for each in SHOWN:
+        assert getattr(alone["MLP"], each) != getattr(alone["CNN"], each)
+
+
+def test_a_unit_that_the_chosen_network_has_not_waits_for_the_one_that_has_it(both_models, small):
+    pad = mh.draw(both_models, small)
+    pad.unit = 100
+    detail = pad.detail
+    pad.network = "CNN"
+    assert pad.detail == {}
+    pad.network = "MLP"
+    assert pad.detail == detail
+
+
+def test_a_network_is_made_ready_when_it_is_first_chosen_and_answers_meanwhile(both_models, small, monkeypatch):
+    made, original = [], widgets.Judge
+    monkeypatch.setattr(widgets, "Judge", lambda model, mnist: made.append(model) or original(model, mnist))
+    pad = mh.draw(both_models, small)
+    pad.strokes, pad.unit, pad.opened = SEVEN, 3, ["layers", "map"]
+    assert made == [both_models["MLP"]]
+    steps = []
+    pad.observe(lambda change: steps.append(change["new"]), "seen")
+    pad.network = "CNN"
+    assert made == [*both_models.values()]
+    meanwhile, seen = steps
+    assert meanwhile["verdict"] == "…"
+    assert meanwhile["sentence"] == "Preparing CNN: it reads 1,500 training digits, to know when to be sure."
+    expected = mh.predict(both_models["CNN"], mh.Drawing(SEVEN)).probabilities.tolist()
+    for answer in steps:
+        assert answer["probabilities"] == pytest.approx(expected, abs=1e-4)
+        assert len(answer["layers"]) == 5
+    assert seen["verdict"] in "7?"
+    steps.clear()
+    pad.network = "MLP"
+    pad.network = "CNN"
+    assert len(made) == 2
+    assert [step["verdict"] == "…" for step in steps] == [False, False]
+
+
+def test_what_the_other_network_made_is_gone_while_the_chosen_one_is_made_ready(both_models, small, monkeypatch):
+    pad = mh.draw(both_models, small)
+    pad.strokes, pad.unit, pad.opened = SEVEN, 3, ["map"]
+    assert pad.detail
+    assert pad.place
+    seen, original = [], widgets.Judge
+    monkeypatch.setattr(widgets, "Judge", lambda *args: seen.append((pad.detail, pad.place)) or original(*args))
+    pad.network = "CNN"
+    assert seen == [({}, {})]
+    assert pad.detail
+    assert pad.place
+
+
+def test_on_an_empty_pad_too_is_said_that_a_network_is_made_ready(both_models, small):
+    pad = mh.draw(both_models, small)
+    said = []
+    pad.observe(lambda change: said.append(change["new"]["sentence"]), "seen")
+    pad.network = "CNN"
+    assert [sentence.split()[0] for sentence in said] == ["Preparing", "The"]
+    assert said[1].startswith("The pad is empty")
+
+
+def test_while_the_most_exciting_digits_are_looked_for_the_pad_says_so(both_models, small):
+    pad = mh.draw(both_models, small)
+    said = []
+    pad.observe(lambda change: said.append(change["new"]["sentence"]), "detail")
+    pad.unit = 3
+    pad.unit = 4
+    assert [sentence.split(":")[0] for sentence in said] == [
+        "Preparing",
+        "Unit 3 of the first layer",
+        "Unit 4 of the first layer",
+    ]
+
+
+def test_the_browser_chooses_a_network_and_every_view_learns_of_it(both_models, small):
+    pad = mh.draw(both_models, small)
+    assert [pad.get_state()[key] for key in ("networks", "network")] == [["MLP", "CNN"], "MLP"]
+    pad.set_state({"network": "CNN", "strokes": SEVEN})
+    assert len(pad.seen["layers"]) == 5
+    assert pad.get_state()["network"] == "CNN"
+    seen = pad.seen
+    with pytest.raises(traitlets.TraitError, match=r"one of \['MLP', 'CNN'\], not 'RNN'"):
+        pad.network = "RNN"
+    assert (pad.network, pad.seen) == ("CNN", seen)
+
+
+def test_the_networks_of_a_pad_are_its_own(both_models, small):
+    given = dict(both_models)
+    first, second = (mh.draw(given, small) for _ in range(2))
+    given.clear()
+    first.network = "CNN"
+    assert (second.network, second.model) == ("MLP", both_models["MLP"])
+
+
+def test_one_network_needs_no_name(model, small):
+    assert mh.draw(model, small).networks == ["MLP"]
+    assert mh.draw({"mine": model}, small).networks == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("networks", "message"),
+    [
+        ({}, "no network in the dict"),
+        ({7: mh.MLP()}, "a text that can be read, not 7"),
+        ({" ": mh.MLP()}, "a text that can be read, not ' '"),
+        ({"MLP": mh.MLP(), None: mh.CNN()}, "a text that can be read, not None"),
+        ({"MLP": mh.MLP(), "CNN": "cnn"}, "CNN is no network: give an nn.Module, not 'cnn'"),
+        ({"MLP": mh.MLP(), "CNN": mh.CNN}, "CNN is no network"),
+        ({"MLP": mh.MLP(), "linear": nn.Linear(784, 10)}, "linear has no nn.ReLU"),
+        (None, "is no network: give an nn.Module, not None"),
+        ([mh.MLP()], "is no network"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_what_are_no_networks_is_refused_at_once(networks, message, small):
+    with pytest.raises(ValueError, match=message):
+        mh.draw(networks, small)
 
 
 # One unit

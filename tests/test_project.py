@@ -18,7 +18,19 @@ from scripts import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-ROOMS = ["data", "models", "training", "evaluation", "drawing", "prediction", "neighbours", "plotting", "widgets"]
+ROOMS = [
+    "data",
+    "models",
+    "training",
+    "evaluation",
+    "corruptions",
+    "robustness",
+    "drawing",
+    "prediction",
+    "neighbours",
+    "plotting",
+    "widgets",
+]
 PACKAGE_OF = {"PIL": "pillow", "sklearn": "scikit-learn"}  # modules that are not called like their package
 
 

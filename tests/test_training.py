@@ -88,6 +88,63 @@ def test_fit_equals_a_loop_written_by_hand(digits, one_thread):
     assert torch.allclose(weights(model), weights(twin), atol=1e-5)
 
 
+def test_label_smoothing_and_a_constant_rate_equal_a_loop_written_by_hand(digits, one_thread):
+    model, twin = new_model(), new_model()
+    quick(model, digits, epochs=2, learning_rate=1e-3, weight_decay=0.1, label_smoothing=0.2, one_cycle=False)
+
+    optimizer = torch.optim.AdamW(twin.parameters(), lr=1e-3, weight_decay=0.1)
+    batches = mh.Batches(digits[0], 64, seed=0)
+    for _ in range(2):
+        for images, labels in batches:
+            target = 0.8 * F.one_hot(labels, 10) + 0.02
+            loss = -(target * twin(images).log_softmax(1)).sum(1).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert torch.allclose(weights(model), weights(twin), atol=1e-5)
+
+
+def test_labels_may_be_probabilities(digits, one_thread):
+    """Certain probabilities are as good as labels, and uncertain ones are learnt as they are."""
+    train, validation = digits
+    model, twin = new_model(), new_model()
+    certain = mh.Split(train.images, F.one_hot(train.labels, 10).float())
+    histories = [quick(one, (split, validation)) for one, split in ((model, train), (twin, certain))]
+    assert torch.allclose(weights(model), weights(twin), atol=1e-4)
+    assert histories[0].train_accuracy == pytest.approx(histories[1].train_accuracy, abs=0.01)
+
+    halves = mh.Split(train.images, 0.5 * F.one_hot(train.labels, 10) + 0.05)
+    student = new_model()
+    quick(student, (halves, validation), epochs=12)
+    mean = mh.predict_logits(student, train.images).softmax(1).max(1).values.mean()
+    assert mean == pytest.approx(0.55, abs=0.06)
+
+
+def test_bfloat16_learns_the_same_with_float32_weights(digits):
+    """Not to the bit, but as well."""
+    histories, models = [], []
+    for precision in ("float32", "bfloat16"):
+        mh.set_seed(0)
+        models.append(mh.CNN(width=4))
+        histories.append(quick(models[-1], digits, epochs=3, precision=precision))
+    assert {parameter.dtype for parameter in models[1].parameters()} == {torch.float32}
+    assert not torch.equal(weights(models[0]), weights(models[1]))
+    assert histories[0].train_loss == pytest.approx(histories[1].train_loss, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"label_smoothing": 1.0}, "label_smoothing is 1.0"),
+        ({"label_smoothing": -0.1}, "label_smoothing is -0.1"),
+        ({"precision": "float16"}, "precision is 'float16'.*float32.*bfloat16"),
+    ],
+)
+def test_the_recipes_bad_arguments_are_named(digits, options, message):
+    with pytest.raises(ValueError, match=message):
+        quick(new_model(), digits, **options)
+
+
 def test_seeds_decide_everything(digits, one_thread):
     results = []
     for seed in (0, 0, 1):

@@ -1,0 +1,209 @@
+"""How far small networks go: the CNN, what each part of its recipe is worth, an ensemble, and an MLP taught by it.
+
+    python benchmarks/cnn.py accuracy       test accuracy of the CNN, five seeds
+    python benchmarks/cnn.py ablation       the recipe without each of its parts, five seeds each
+    python benchmarks/cnn.py ensemble       ensembles of such CNNs, none of which is in two of them
+    python benchmarks/cnn.py distillation   the 109,386-parameter MLP taught by the first of them, five seeds
+    python benchmarks/cnn.py ship           seed 0 of the first, stored as the package's pretrained CNN
+
+Every network is trained for a fixed number of epochs and tested once, with its last weights; the recipes were chosen on
+the validation split. Networks are kept in `benchmarks/networks`, so that an interrupted run goes on where it was.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+
+import torch
+from hardware import describe, store
+
+import mnist_helpers as mh
+
+RECIPE = {
+    "epochs": 30,
+    "batch_size": 256,
+    "learning_rate": 1e-2,
+    "weight_decay": 0.05,
+    "label_smoothing": 0.1,
+    "augment": mh.Augmentation(rotation=10, shift=2, scale=0.1, shear=10),
+    "precision": "bfloat16",
+}
+SHORT = RECIPE | {"epochs": 6}
+WITHOUT = {
+    "the whole recipe": {},
+    "without augmentation": {"augment": None},
+    "without the one-cycle schedule": {"one_cycle": False, "learning_rate": 2e-3},
+    "without label smoothing": {"label_smoothing": 0.0},
+    "without all three": {"augment": None, "one_cycle": False, "learning_rate": 2e-3, "label_smoothing": 0.0},
+}
+MEMBERS = 5  # networks in an ensemble
+COPIES = 20  # augmented copies of the training images that the teacher answers, once for all students
+STUDENT = {"epochs": 6, "batch_size": 512, "learning_rate": 8e-3, "weight_decay": 0.3}
+PACKAGE = Path(mh.__file__).parent
+NETWORKS = Path(__file__).resolve().parent / "networks"
+
+
+def train(name, model, mnist, seed, recipe, train_split=None):
+    """Train `model`, or go on where an interrupted run was, or take the finished one; and its `History`."""
+    NETWORKS.mkdir(exist_ok=True)
+    path = NETWORKS / f"{name}-{seed}.pth"
+    history = mh.fit(
+        model,
+        train_split or mnist.train,
+        mnist.validation,
+        seed=seed,
+        checkpoint=path,
+        resume=path.exists(),
+        progress=False,
+        **recipe,
+    )
+    print(f"  {name}, seed {seed}: {history}, {sum(history.seconds):.0f} s", flush=True)
+    return history
+
+
+def new(network, seed, device, **config):
+    mh.set_seed(seed)
+    return network(**config).to(device)
+
+
+def summary(values, digits=3):
+    """Mean, deviation and n of shares, in per cent."""
+    per_cent = [100 * value for value in values]
+    deviation = statistics.stdev(per_cent) if len(per_cent) > 1 else 0.0
+    return {"mean": round(statistics.mean(per_cent), digits), "deviation": round(deviation, digits), "n": len(values)}
+
+
+def say(name, one):
+    print(f"{name}: {one['mean']:.2f} ± {one['deviation']:.2f} % (mean ± deviation, n = {one['n']})", flush=True)
+
+
+def shown(recipe):
+    return {key: value if isinstance(value, (int, float, str)) else repr(value) for key, value in recipe.items()}
+
+
+def accuracy(mnist, device, seeds):
+    rows = []
+    for seed in range(seeds):
+        model = new(mh.CNN, seed, device)
+        history = train("cnn", model, mnist, seed, RECIPE)
+        test, validation = mh.evaluate(model, mnist.test), history.validation_accuracy[-1]
+        rows.append({"validation": validation, "test": test.accuracy, "seconds": round(sum(history.seconds), 1)})
+    total = summary([row["test"] for row in rows])
+    say(f"CNN, {mh.count_parameters(model):,} parameters, test accuracy of the last epoch", total)
+    return {"recipe": shown(RECIPE), "parameters": mh.count_parameters(model), "seeds": rows, "test": total}
+
+
+def ablation(mnist, device, seeds):
+    """Compared on the validation split, as every choice is."""
+    table = {}
+    for name, change in WITHOUT.items():
+        values = []
+        for seed in range(seeds):
+            model = new(mh.CNN, seed, device)
+            history = train(name.replace(" ", "-"), model, mnist, seed, SHORT | change)
+            values.append(history.validation_accuracy[-1])
+        table[name] = {"values": values} | summary(values)
+        say(f"validation accuracy, {name}", table[name])
+    return {
+        "recipe": shown(SHORT),
+        "changes": {name: shown(change) for name, change in WITHOUT.items()},
+        "table": table,
+    }
+
+
+def members(mnist, device, seed):
+    """The networks of an ensemble, none of which is in another, and the seconds that their training took."""
+    networks, seconds = [], 0.0
+    for member in range(MEMBERS * seed, MEMBERS * (seed + 1)):
+        networks.append(new(mh.CNN, member, device))
+        seconds += sum(train("cnn", networks[-1], mnist, member, RECIPE).seconds)
+    return networks, seconds
+
+
+def ensemble(mnist, device, seeds):
+    rows = []
+    for seed in range(seeds):
+        networks, seconds = members(mnist, device, seed)
+        together = mh.Ensemble(networks)
+        row = {"seconds": round(seconds, 1)}
+        for split in ("validation", "test"):
+            row[split] = mh.evaluate(together, getattr(mnist, split)).accuracy
+            row[f"{split} of each"] = [mh.evaluate(one, getattr(mnist, split)).accuracy for one in networks]
+        rows.append(row)
+        print(f"  ensemble {seed}: validation {row['validation']:.2%}", flush=True)
+    total = summary([row["test"] for row in rows])
+    single = summary([value for row in rows for value in row["test of each"]])
+    say(f"ensembles of {MEMBERS} CNNs, test accuracy", total)
+    say("each of their networks alone", single)
+    return {
+        "recipe": shown(RECIPE) | {"members": MEMBERS},
+        "parameters": mh.count_parameters(together),
+        "seeds": rows,
+        "test": total,
+        "single": single,
+    }
+
+
+def distillation(mnist, device, seeds):
+    """A teacher's probabilities for augmented copies of the training images, learnt by the MLP."""
+    networks, _ = members(mnist, device, 0)
+    teacher = mh.Ensemble(networks)
+    generator = torch.Generator(device).manual_seed(0)
+    copies, answers = [], []
+    for copy in range(COPIES):
+        copies.append(torch.cat([RECIPE["augment"](few, generator) for few in mnist.train.images.split(5000)]))
+        answers.append(mh.predict_logits(teacher, copies[-1]).softmax(1))
+        print(f"  copy {copy + 1} of {COPIES} answered", flush=True)
+    lesson = mh.Split(torch.cat(copies), torch.cat(answers))
+    rows = []
+    for seed in range(seeds):
+        student = new(mh.MLP, seed, device)
+        history = train("student", student, mnist, seed, STUDENT, lesson)
+        rows.append({"validation": history.validation_accuracy[-1], "test": mh.evaluate(student, mnist.test).accuracy})
+    total = summary([row["test"] for row in rows])
+    say(f"MLP taught by the ensemble, {mh.count_parameters(student):,} parameters, test accuracy", total)
+    teachers = {"validation": mh.evaluate(teacher, mnist.validation).accuracy}
+    return {"recipe": shown(STUDENT) | {"copies": COPIES}, "teacher": teachers, "seeds": rows, "test": total}
+
+
+def ship(mnist, device):
+    """Store the first network of `accuracy` in the package and, beside it, how it was made and what it reaches."""
+    model = new(mh.CNN, 0, device)
+    history = train("cnn", model, mnist, 0, RECIPE)
+    results = {
+        "command": "python benchmarks/cnn.py ship",
+        "recipe": shown(RECIPE) | {"seed": 0},
+        "train_data": mnist.train.fingerprint(),
+        "hardware": describe(),
+        "seconds": round(sum(history.seconds), 1),
+    }
+    for name in ("validation", "test"):
+        result = mh.evaluate(model, getattr(mnist, name))
+        results[name] = {"accuracy": result.accuracy, "interval": result.interval, "loss": result.loss}
+        print(f"{name:10} {result}")
+    mh.save_checkpoint(PACKAGE / "pretrained" / "cnn.pth", model.cpu(), history=history)
+    (PACKAGE / "pretrained" / "cnn.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def main():
+    parts = {part.__name__: part for part in (accuracy, ablation, ensemble, distillation)}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=[*parts, "ship"])
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    device = mh.pick_device()
+    mnist = mh.load_mnist(device)
+    if mnist.source.is_sample:
+        sys.exit("this needs the full MNIST")
+    print(describe())
+    if options.part == "ship":
+        ship(mnist, device)
+    else:
+        results = parts[options.part](mnist, device, options.seeds)
+        store(options.part, f"python benchmarks/cnn.py {options.part}", results)
+
+
+if __name__ == "__main__":
+    main()
