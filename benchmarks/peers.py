@@ -271,7 +271,7 @@ PEERS = {
     "sklearn": Peer(
         "scikit-learn MLPClassifier", scikit_learn, 15, "(128, 64), Adam 1e-3, batch 200", ("sklearn",), True
     ),
-    "keras": Peer("Keras' own example", keras_convnet, 8, "Adam, batch 128; ends at 99 %", ("keras",), True),
+    "keras": Peer("Keras' own example", keras_convnet, 6, "Adam, batch 128; ends at 99 %", ("keras",), True),
 }
 
 # Okabe and Ito's colours, which people with any kind of colour vision can tell apart, and a marker each.

@@ -1,5 +1,5 @@
-"""Evaluation: accuracy with its interval, the confusion matrix, the most confident mistakes, calibration, and the stored
-results of the long runs."""
+"""Evaluation: accuracy with its interval, the confusion matrix, the most confident mistakes, calibration, and the
+stored results of the long runs."""
 
 import json
 import math
@@ -110,8 +110,8 @@ def calibration(result, bins=10):
 
 
 def load_results(name):
-    """What a run too long for a notebook has measured: a dict with the `"command"` that made it, the `"hardware"` it ran
-    on, and the `"results"`, from `results/NAME.json` beside this file.
+    """What a run too long for a notebook has measured: a dict with the `"command"` that made it, the `"hardware"` it
+    ran on, and the `"results"`, from `results/NAME.json` beside this file.
 
     Raises:
         ValueError: there are no results of that name.

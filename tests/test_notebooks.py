@@ -88,13 +88,13 @@ def test_outputs_are_stored(book):
             assert cell.outputs, cell.source
 
 
-def test_cells_are_short_and_prose_goes_with_code(book):
+def test_cells_are_short_and_prose_goes_with_code(path, book):
     code, prose = cells(book, "code"), cells(book, "markdown")
     assert 30 <= len(book.cells) <= 75
     assert 0.8 <= len(prose) / len(code) <= 1.4
     lengths = sorted(len([line for line in cell.source.splitlines() if line.strip()]) for cell in code)
     assert lengths[-1] <= 25
-    assert 2 <= lengths[len(lengths) // 2] <= 6
+    assert 2 <= lengths[len(lengths) // 2] <= (6 if path.stem < "06" else 9)  # the second part's steps are longer
     questions = sum(len(re.findall(r"\?\s*(?:\n|$|\*)", cell.source)) for cell in prose)
     assert questions >= 3
 
