@@ -440,6 +440,8 @@ def test_the_network_is_chosen_by_keys_and_reads_the_drawing_anew(pad, model):
     pad.page.keyboard.press("ArrowRight")
     expect(cnn).to_be_checked()
     expect(cnn).to_be_focused()
+    layers = pad.part("layers").locator("figure")
+    expect(layers).to_have_count(5)
     expect(pad.part("verdict")).to_have_text(re.compile("^[7?]$"), timeout=180_000)
     network = mh.load_pretrained(name="cnn")
     prediction = mh.predict(network, Drawing(pad.strokes()))
@@ -448,7 +450,6 @@ def test_the_network_is_chosen_by_keys_and_reads_the_drawing_anew(pad, model):
     assert all((now == then).all() for now, then in zip(pad.strokes(), strokes, strict=True))
     assert (pad.image() == image).all()
 
-    layers = pad.part("layers").locator("figure")
     captions = ["16×24×24 units", "32×10×10 units", "32×8×8 units", "32×4×4 units", "10 probabilities"]
     assert layers.locator("figcaption").all_inner_texts() == captions
     maps = mh.activations(network, prediction.image.unsqueeze(0))
@@ -474,9 +475,9 @@ def test_the_network_is_chosen_by_keys_and_reads_the_drawing_anew(pad, model):
     assert pad.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
     mlp.check()
+    expect(layers).to_have_count(3)  # both networks say 7: the layers tell that the new answer is there
     pad.answers(7)
     assert pad.shares() == pytest.approx(mh.predict(model, Drawing(strokes)).probabilities.numpy(), abs=0.005)
-    expect(layers).to_have_count(3)
 
 
 # The panels
