@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import nbformat
@@ -146,18 +147,19 @@ def speedups(rounds):
 # Memory
 
 
-def kernels(source, count=1):
-    """Clients of `count` fresh notebook kernels, each of which has run `source`."""
-    clients = []
-    for _ in range(count):
-        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-        client = NotebookClient(book, timeout=600, resources={"metadata": {"path": str(ROOT / "notebooks")}})
-        clients.append(client)
-        client.create_kernel_manager()
-        client.start_new_kernel()
-        client.start_new_kernel_client()
-        client.execute_cell(book.cells[0], 0)
-    return clients
+@contextmanager
+def kernels(book, count=1):
+    """Clients of `count` fresh notebook kernels, each of which has run the cells of `book`."""
+    with ExitStack() as stack:
+        clients = []
+        for _ in range(count):
+            client = NotebookClient(book, timeout=600, resources={"metadata": {"path": str(ROOT / "notebooks")}})
+            stack.enter_context(client.setup_kernel())
+            for index, cell in enumerate(book.cells):
+                if cell.cell_type == "code":
+                    client.execute_cell(cell, index)
+            clients.append(client)
+        yield clients
 
 
 def megabytes(client):
@@ -170,11 +172,6 @@ def megabytes(client):
     return {names[key]: int(size) / 1000 for key, size in sizes}
 
 
-def stop(clients):
-    for client in clients:
-        client.km.shutdown_kernel(now=True)
-
-
 def memory(count, names):
     """Of `count` kernels side by side, and of one kernel after each notebook."""
     results = {"kernels": count, "side by side": {}, "notebooks": {}}
@@ -185,20 +182,16 @@ def memory(count, names):
         "mh.fit(model, mnist.train[:2560], mnist.validation, epochs=1, batch_size=256, progress=False)",
     }
     for stage, source in stages.items():
-        clients = kernels(source, count)
-        sizes = [megabytes(client) for client in clients]
-        stop(clients)
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+        with kernels(book, count) as clients:
+            sizes = [megabytes(client) for client in clients]
         results["side by side"][stage] = {key: statistics.mean(size[key] for size in sizes) for key in sizes[0]}
         print(f"{count} kernels after {stage}: {results['side by side'][stage]}", flush=True)
     for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
         if names and not path.stem.startswith(tuple(names)):
             continue
-        (client,) = kernels("")
-        client.nb = nbformat.read(path, as_version=4)
-        for index, cell in enumerate(client.nb.cells):
-            client.execute_cell(cell, index)
-        results["notebooks"][path.stem] = megabytes(client)
-        stop([client])
+        with kernels(nbformat.read(path, as_version=4)) as (client,):
+            results["notebooks"][path.stem] = megabytes(client)
         print(f"{path.stem}: {results['notebooks'][path.stem]}", flush=True)
     return results
 
@@ -213,14 +206,15 @@ def main():
     arguments = parser.parse_args()
     if arguments.part == "worker":
         return worker(arguments.path, arguments.rounds)
+    command = " ".join(["python", "benchmarks/scaling.py", *sys.argv[1:]])
     print(describe())
     if arguments.part == "memory":
-        return store("classroom", "python benchmarks/scaling.py memory", memory(arguments.kernels, arguments.notebooks))
+        return store("classroom", command, memory(arguments.kernels, arguments.notebooks))
     if mh.load_mnist().source.is_sample:
         raise SystemExit("this needs the full MNIST")
     results = {"processes": processes(arguments.rounds), "speedups": speedups(arguments.rounds)}
     results |= {"batch_size": BATCH_SIZE, "images": IMAGES}
-    store("scaling", "python benchmarks/scaling.py", results)
+    store("scaling", command, results)
 
 
 if __name__ == "__main__":
