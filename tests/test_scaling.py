@@ -209,7 +209,8 @@ TWICE = textwrap.dedent("""
     for make in (mh.MLP, mh.CNN):
         mh.set_seed(dist.get_rank())  # the first process's weights count
         model = make()
-        history = mh.fit(model, mnist.train[-201:], mnist.validation[:101], epochs=3, batch_size=64, progress=False)
+        history = mh.fit(model, mnist.train[-201:], mnist.validation[:101], epochs=3, batch_size=64, progress=False,
+                         checkpoint=f"{make.__name__} {dist.get_rank()}.pth")
         sums = [tensor.double().sum().item() for tensor in model.state_dict().values()]
         results.append([vars(history), sums, [*model.state_dict()]])
     with open(f"{dist.get_rank()}.json", "w") as file:
@@ -223,6 +224,7 @@ def test_a_short_last_batch_weighs_what_it_should_and_all_processes_agree(tmp_pa
     (tmp_path / "twice.py").write_text(TWICE)
     status, _, errors = finish(launch(tmp_path, 2, "twice.py"))
     assert status == 0, errors
+    assert files(tmp_path) == ["0.json", "1.json", "CNN 0.pth", "MLP 0.pth", "twice.py"]  # one process saves
     results = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
     assert results[0] == results[1]
     (history, _, names), (cnn_history, *_) = results[0]
