@@ -39,12 +39,13 @@ def address():
 
 
 def change_address(new):
-    """Replace the repository's address by `new` in pyproject.toml, README.md and the notebooks."""
+    """Replace the repository's address by `new` in pyproject.toml, the documents and the notebooks."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", new):
         raise SystemExit(f"{new!r} is no address of the form OWNER/REPO")
     # Only where an address stands: behind github.com/ (links, Colab's cell), github/ (Colab's badge) or gh/ (Binder's).
     pattern = re.compile(rf"((?:github\.com|github|gh)/){re.escape(address())}(?![\w-])")
-    for path in (ROOT / "pyproject.toml", ROOT / "README.md", ROOT / "CONTRIBUTING.md", *NOTEBOOKS.glob("*.ipynb")):
+    documents = ("pyproject.toml", "README.md", "CONTRIBUTING.md", "docs/classroom.md")
+    for path in (*(ROOT / name for name in documents), *NOTEBOOKS.glob("*.ipynb")):
         text = path.read_text(encoding="utf-8")
         path.write_text(pattern.sub(rf"\g<1>{new}", text), encoding="utf-8")
 

@@ -160,7 +160,8 @@ def test_what_is_not_compared_is_asserted(book):
     for cell, following in zip(code, [*code[1:], None], strict=True):
         if IGNORED in cell.metadata.get("tags", []) and cell.outputs and "assert" not in cell.source.lower():
             shows = re.match(
-                r"mh\.(plot_\w+|browse|transform|read_picture)\(|plt\.show\(\)", cell.source.splitlines()[-1]
+                r"mh\.(plot_\w+|browse|transform|read_picture|mislead)\(|plt\.show\(\)",
+                cell.source.splitlines()[-1],
             )
             assert shows or "assert" in following.source, cell.source
 
