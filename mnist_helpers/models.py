@@ -67,20 +67,23 @@ class Ensemble(nn.Module):
 
     Args:
         models: networks from normalised images `(N, 1, 28, 28)` to logits `(N, 10)`, on one device.
+        shifts: rows and columns, in whole pixels, by which an image is moved before each network sees it; each sees it
+            once for every shift. What leaves at one side comes in at the other.
 
     Raises:
-        ValueError: there are no models.
+        ValueError: there are no models or no shifts.
     """
 
-    def __init__(self, models):
+    def __init__(self, models, shifts=((0, 0),)):
         super().__init__()
-        self.models = nn.ModuleList(models)
-        if not self.models:
-            raise ValueError("an ensemble needs at least one model")
+        self.models, self.shifts = nn.ModuleList(models), tuple(shifts)
+        if not self.models or not self.shifts:
+            raise ValueError("an ensemble needs at least one model and one shift")
 
     def forward(self, images):
         """Logits `(N, 10)` of normalised images `(N, 1, 28, 28)`."""
-        probabilities = torch.stack([model(images).softmax(1) for model in self.models])
+        views = [torch.roll(images, shift, dims=(2, 3)) for shift in self.shifts]
+        probabilities = torch.stack([model(view).softmax(1) for model in self.models for view in views])
         return probabilities.mean(0).clamp(min=1e-30).log()  # a probability that underflowed to 0 has no logarithm
 
 

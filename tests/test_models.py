@@ -79,9 +79,22 @@ def test_an_ensemble_answers_with_the_mean_probabilities(mnist):
     assert mh.count_parameters(mh.Ensemble(models)) == 3 * 109_386
 
 
+def test_an_ensemble_may_look_at_shifted_images_too():
+    mh.set_seed(0)
+    model, images = mh.MLP(), torch.randint(0, 256, (5, 28, 28), dtype=torch.uint8)
+    shifts = ((0, 0), (1, 0), (0, -2))  # rows down, columns to the right
+    moved = [images, images[:, [27, *range(27)]], images[:, :, [*range(2, 28), 0, 1]]]
+    mean = torch.stack([mh.predict_logits(model, view).softmax(1) for view in moved]).mean(0)
+    together = mh.predict_logits(mh.Ensemble([model], shifts), images)
+    assert torch.allclose(together.softmax(1), mean, atol=1e-6)
+    assert not torch.allclose(together.softmax(1), mh.predict_logits(model, images).softmax(1), atol=1e-3)
+
+
 def test_an_ensemble_of_none_is_refused():
     with pytest.raises(ValueError, match="at least one model"):
         mh.Ensemble([])
+    with pytest.raises(ValueError, match="one shift"):
+        mh.Ensemble([mh.MLP()], shifts=())
 
 
 def test_an_ensemble_that_is_sure_has_finite_logits():
