@@ -108,6 +108,11 @@ def test_conda_and_binder_point_to_the_one_list():
 # The package
 
 
+def test_the_documents_know_the_rooms():
+    for path in (ROOT / "CONTRIBUTING.md", ROOT / "mnist_helpers" / "__init__.py"):
+        assert " → ".join(ROOMS) in " ".join(path.read_text().split()), path
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_rooms_import_only_from_their_left(room):
     source = (ROOT / "mnist_helpers" / f"{room}.py").read_text()
