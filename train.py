@@ -17,9 +17,10 @@ RANK = int(os.environ.get("RANK", 0))  # which of torchrun's processes this is
 
 def parse(arguments):
     parser = argparse.ArgumentParser(
-        description="Train a 784-128-64-10 network on MNIST, evaluate it, save it, and show one prediction.",
+        description="Train a network on MNIST, evaluate it, save it, and show one prediction.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    parser.add_argument("--model", choices=("MLP", "CNN"), default="MLP", help="which network")
     parser.add_argument("--epochs", type=int, default=10, help="passes over the training images")
     parser.add_argument("--batch-size", type=int, default=512, help="images per step")
     parser.add_argument("--learning-rate", type=float, default=8e-3, help="peak of the one-cycle schedule")
@@ -58,7 +59,7 @@ def main(arguments=None):
     with mh.join_processes(device, options.output) as restarted:
         mnist = mh.load_mnist(device)
         mh.set_seed(options.seed)
-        model = mh.MLP().to(device)
+        model = getattr(mh, options.model)().to(device)
         print(f"Training {mh.count_parameters(model):,} parameters on {device}.")
 
         history = mh.fit(

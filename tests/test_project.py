@@ -213,6 +213,20 @@ def test_train_py_trains_evaluates_saves_and_shows(tmp_path):
     assert f"accuracy {accuracy:.2f}%" in again.stdout
 
 
+def test_train_py_trains_the_cnn_too(tmp_path):
+    done = run_train(tmp_path, "--model", "CNN", "--epochs", "1", "--batch-size", "128")
+    assert done.returncode == 0, done.stderr
+    assert "28,794 parameters" in done.stdout
+    assert float(re.search(r"Test set: accuracy ([\d.]+)%", done.stdout)[1]) > 70
+    saved = (tmp_path / "mnist_model.pth").read_bytes()
+
+    other = run_train(tmp_path, "--epochs", "1", "--batch-size", "128", "--resume")  # forgets which network it was
+    assert other.returncode == 1
+    assert "holds a CNN" in other.stderr
+    assert other.stderr.count("\n") == 1
+    assert (tmp_path / "mnist_model.pth").read_bytes() == saved
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
