@@ -1,4 +1,4 @@
-"""Train the network on MNIST, evaluate it on the test set, save it, and show one prediction.
+"""Train a network on MNIST, evaluate it on the test set, save it, and show one prediction.
 
 Everything but the printing is in `mnist_helpers`; `python train.py --help` lists the options. Two processes share
 the work under `torchrun --standalone --nproc_per_node 2 train.py`; where torchrun restarts them, they go on.
@@ -16,10 +16,7 @@ RANK = int(os.environ.get("RANK", 0))  # which of torchrun's processes this is
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description="Train a network on MNIST, evaluate it, save it, and show one prediction.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", choices=("MLP", "CNN"), default="MLP", help="which network")
     parser.add_argument("--epochs", type=int, default=10, help="passes over the training images")
     parser.add_argument("--batch-size", type=int, default=512, help="images per step")
