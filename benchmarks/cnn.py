@@ -206,7 +206,7 @@ def main():
         ship(mnist, device)
     else:
         results = parts[options.part](mnist, device, options.seeds)
-        store(options.part, f"python benchmarks/cnn.py {options.part}", results)
+        store(options.part, " ".join(["python", "benchmarks/cnn.py", *sys.argv[1:]]), results)
 
 
 if __name__ == "__main__":
