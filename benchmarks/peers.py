@@ -570,10 +570,11 @@ def main(arguments=None):
     hardware = describe()
     data = "a few hundred images" if options.quick else "the full MNIST"
     path = (options.output or ROOT / "mnist_helpers" / "results") / "peers.json"
-    old = stored(path, hardware, data) if options.names else {"peers": {}}  # now, not after minutes of training
     lacking = {name: line for name in options.names or PEERS if name in PEERS and (line := missing(name))}
     if options.names and lacking:
         raise SystemExit("\n".join(lacking.values()))
+    storing = options.output or not options.quick
+    old = stored(path, hardware, data) if options.names and storing else {"peers": {}}  # now, not after minutes
     print(hardware)
     print("\n".join(lacking.values()), end="\n" if lacking else "")
     names = [name for name in everything if name in (options.names or everything) and name not in lacking]
@@ -581,7 +582,7 @@ def main(arguments=None):
     start = time.perf_counter()
     new = run_all(names, options.seeds, options.slow_seeds, options.epochs, options.quick)
     results = merge(old, new | {"data": data})
-    if options.output or not options.quick:
+    if storing:
         store("peers", COMMAND, results, folder=path.parent)
         plot(results, (options.output or ROOT / "docs") / "benchmarks.png")
     print(f"{time.perf_counter() - start:.0f} s\n\n{table(results)}\n")
