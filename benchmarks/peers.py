@@ -1,6 +1,7 @@
 """The course's networks against known peers, each in its own standard way, on this machine in one run.
 
-    python benchmarks/peers.py                       everything (a quarter of an hour on two quiet cores)
+    python benchmarks/peers.py                       everything (three quarters of an hour on two quiet cores)
+    python benchmarks/peers.py --seeds 1             everything once
     python benchmarks/peers.py cnn-short official    only these, merged into the stored results of this machine
     python benchmarks/peers.py --quick               a few hundred images and one epoch: does all of it work?
 
@@ -35,7 +36,6 @@ import mnist_helpers as mh
 from mnist_helpers.training import sensible_threads, usable_cores
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMAND = "python benchmarks/peers.py"
 TARGETS = (0.98, 0.99, 0.995)  # accuracies on validation that the time is taken to
 RATIOS = (("textbook", "mlp-short", 0.98), ("official", "cnn-short", 0.99))  # how many times longer the first takes
 BATCH_SIZES = (64, 128, 256, 512, 1024, 2048)
@@ -225,7 +225,6 @@ class Peer:
     epochs: int
     recipe: str
     needs: tuple = ()
-    slow: bool = False  # takes minutes, so fewer seeds
 
 
 CNN = {"batch_size": 128, "learning_rate": 2e-2, "weight_decay": 0.05, "label_smoothing": 0.1}
@@ -243,7 +242,6 @@ PEERS = {
         course(mh.MLP, augment=mh.Augmentation()),
         40,
         "AdamW one-cycle 8e-3, weight decay 0.3, batch 512, augmentation, for 99 %",
-        slow=True,
     ),
     "cnn-short": Peer(
         "course CNN, short",
@@ -258,7 +256,7 @@ PEERS = {
         "AdamW one-cycle 2e-2, weight decay 0.05, batch 128, label smoothing 0.1, weak augmentation, for 99.5 %",
     ),
     "textbook": Peer(
-        "textbook loop, MLP", textbook, 10, "DataLoader, torchvision's transforms, Adam 1e-3, batch 64", LOADER, True
+        "textbook loop, MLP", textbook, 10, "DataLoader, torchvision's transforms, Adam 1e-3, batch 64", LOADER
     ),
     "official": Peer(
         "PyTorch's official example",
@@ -266,12 +264,9 @@ PEERS = {
         5,
         "DataLoader, Adadelta 1.0, times 0.7 every epoch, batch 64; ends at 99 %",
         LOADER,
-        True,
     ),
-    "sklearn": Peer(
-        "scikit-learn MLPClassifier", scikit_learn, 15, "(128, 64), Adam 1e-3, batch 200", ("sklearn",), True
-    ),
-    "keras": Peer("Keras' own example", keras_convnet, 6, "Adam, batch 128; ends at 99 %", ("keras",), True),
+    "sklearn": Peer("scikit-learn MLPClassifier", scikit_learn, 15, "(128, 64), Adam 1e-3, batch 200", ("sklearn",)),
+    "keras": Peer("Keras' own example", keras_convnet, 6, "Adam, batch 128; ends at 99 %", ("keras",)),
 }
 
 # Okabe and Ito's colours, which people with any kind of colour vision can tell apart, and a marker each.
@@ -380,28 +375,26 @@ def missing(name):
     return None
 
 
-def run_all(names, seeds, slow_seeds, epochs, quick):
+def run_all(names, seeds, epochs, quick):
     """The results of `names`, `{"peers": {name: [runs]}, "cost": [rows]}`. The peers take turns, seed by seed, because
     the speed of a shared machine drifts; every run has a new process, whose peak memory is its own."""
     results = {"peers": {name: [] for name in names if name != "cost"}}
     new_process = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1)
     with new_process as pool:
-        for seed in range(max(seeds, slow_seeds)):
+        for seed in range(seeds):
             for name, runs in results["peers"].items():
-                peer = PEERS[name]
-                if seed < (slow_seeds if peer.slow else seeds):
-                    runs.append(pool.submit(measure, name, seed, epochs or peer.epochs, quick).result())
-                    print(f"  {name}, seed {seed}: {sum(runs[-1]['seconds']):.1f} s of training, "
-                          f"validation {runs[-1]['validation'][-1]:.2%}", flush=True)  # fmt: skip
+                runs.append(pool.submit(measure, name, seed, epochs or PEERS[name].epochs, quick).result())
+                print(f"  {name}, seed {seed}: {sum(runs[-1]['seconds']):.1f} s of training, "
+                      f"validation {runs[-1]['validation'][-1]:.2%}", flush=True)  # fmt: skip
         if "cost" in names:
             results["cost"] = pool.submit(cost, quick).result()
     return results
 
 
 def stored(path, hardware, data):
-    """The results in the file at `path`, to which others of the same machine and data may be added."""
+    """The commands and the results in the file at `path`, to which others of the same machine and data may be added."""
     if not path.exists():
-        return {"peers": {}}
+        return [], {"peers": {}}
     content = json.loads(path.read_text(encoding="utf-8"))
     was, now = f"{content['hardware']}, {content['results']['data']}", f"{hardware}, {data}"
     if was != now:
@@ -409,7 +402,7 @@ def stored(path, hardware, data):
             f"{path.name} was measured on: {was}. This is: {now}. The two are not mixed: name no peers, and all of "
             "them are measured here and replace it."
         )
-    return content["results"]
+    return content["command"].split(" && "), content["results"]
 
 
 def merge(old, new):
@@ -547,8 +540,7 @@ def main(arguments=None):
     everything = [*PEERS, "cost"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="peer", help=f"{', '.join(everything)}; all by default")
-    parser.add_argument("--seeds", type=int, default=5, help="runs of each quick peer")
-    parser.add_argument("--slow-seeds", type=int, default=1, help="runs of each peer that takes minutes")
+    parser.add_argument("--seeds", type=int, default=5, help="runs of each peer")
     parser.add_argument("--epochs", type=int, help="instead of each peer's own number")
     parser.add_argument("--quick", action="store_true", help="few images, one epoch and seed; stored only in --output")
     parser.add_argument(
@@ -558,14 +550,14 @@ def main(arguments=None):
     unknown = [name for name in options.names if name not in everything]
     if unknown:
         raise SystemExit(f"There is no peer {unknown[0]!r}: choose among {', '.join(everything)}.")
-    for key in ("seeds", "slow_seeds", "epochs"):
+    for key in ("seeds", "epochs"):
         number = getattr(options, key)
         if number is not None and number < 1:
             raise SystemExit(f"{key} is {number}, but must be at least 1.")
     if options.output and not options.output.is_dir():
         raise SystemExit(f"There is no folder {str(options.output)!r} for the results.")
     if options.quick:
-        options.seeds = options.slow_seeds = options.epochs = 1
+        options.seeds = options.epochs = 1
 
     hardware = describe()
     data = "a few hundred images" if options.quick else "the full MNIST"
@@ -574,16 +566,18 @@ def main(arguments=None):
     if options.names and lacking:
         raise SystemExit("\n".join(lacking.values()))
     storing = options.output or not options.quick
-    old = stored(path, hardware, data) if options.names and storing else {"peers": {}}  # now, not after minutes
+    merging = options.names and storing
+    commands, old = stored(path, hardware, data) if merging else ([], {"peers": {}})  # now, not after minutes
     print(hardware)
     print("\n".join(lacking.values()), end="\n" if lacking else "")
     names = [name for name in everything if name in (options.names or everything) and name not in lacking]
 
     start = time.perf_counter()
-    new = run_all(names, options.seeds, options.slow_seeds, options.epochs, options.quick)
+    new = run_all(names, options.seeds, options.epochs, options.quick)
     results = merge(old, new | {"data": data})
     if storing:
-        store("peers", COMMAND, results, folder=path.parent)
+        command = " ".join(["python benchmarks/peers.py", *(sys.argv[1:] if arguments is None else arguments)])
+        store("peers", " && ".join(dict.fromkeys([*commands, command])), results, folder=path.parent)
         plot(results, (options.output or ROOT / "docs") / "benchmarks.png")
     print(f"{time.perf_counter() - start:.0f} s\n\n{table(results)}\n")
     print("\n".join([*ratios(results), *recipe_lines(results), *cost_lines(results.get("cost", []))]))
