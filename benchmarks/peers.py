@@ -1,6 +1,6 @@
 """The course's networks against known peers, each in its own standard way, on this machine in one run.
 
-    python benchmarks/peers.py                       everything (three quarters of an hour on two quiet cores)
+    python benchmarks/peers.py                       everything (an hour on two quiet cores)
     python benchmarks/peers.py --seeds 1             everything once
     python benchmarks/peers.py cnn-short official    only these, merged into the stored results of this machine
     python benchmarks/peers.py --quick               a few hundred images and one epoch: does all of it work?
@@ -456,16 +456,20 @@ def table(results):
 
 
 def ratios(results):
-    """Lines that say how many times longer a peer takes to an accuracy than the course, seed by seed of one run."""
+    """Lines that say how many times longer a peer takes to an accuracy than the course, seed by seed of one run. A run
+    of the peer that ended without it counts with all of its time, which is less than it would have taken."""
     lines = []
     for slow, quick, target in RATIOS:
         pairs = zip(results["peers"].get(slow, []), results["peers"].get(quick, []), strict=False)
-        times = [(time_to(one, target), time_to(other, target)) for one, other in pairs]
-        found = [one / other for one, other in times if one and other]
-        if found:
+        pairs = [(one, time_to(one, target), time_to(other, target)) for one, other in pairs]
+        pairs = [pair for pair in pairs if pair[2]]
+        if any(reached for _, reached, _ in pairs):
+            times = [(reached or sum(one["seconds"])) / other for one, reached, other in pairs]
+            ended = sum(reached is None for _, reached, _ in pairs)
             lines.append(
-                f"to {100 * target:g} % on validation, {PEERS[slow].label} takes {spread(found, 1)} times as long as "
-                f"{PEERS[quick].label} (n = {len(found)})"
+                f"to {100 * target:g} % on validation, {PEERS[slow].label} takes {'at least ' if ended else ''}"
+                f"{spread(times, 1)} times as long as {PEERS[quick].label} (n = {len(times)}"
+                + (f"; {ended} ended without it and counts with all of its time)" if ended else ")")
             )
     return lines
 

@@ -133,8 +133,16 @@ def test_ratios_compare_run_with_run(peers):
     quick = [a_run([0.99]), a_run([0.99]), a_run([0.99], seconds=100.0)]  # the last has no partner
     [line] = peers.ratios({"peers": {"official": slow, "cnn-short": quick}})
     assert "takes 25.0 ± 7.1 times as long" in line
-    assert "(n = 2)" in line
+    assert line.endswith("(n = 2)")
     assert not peers.ratios({"peers": {"official": slow, "cnn-short": [a_run([0.98])]}})
+
+
+def test_a_run_that_ends_too_early_gives_a_lower_bound(peers):
+    slow = [a_run([0.99], seconds=40.0), a_run([0.98, 0.98], seconds=40.0)]
+    [line] = peers.ratios({"peers": {"official": slow, "cnn-short": [a_run([0.99]), a_run([0.99])]}})
+    assert "takes at least 30.0 ± 14.1 times as long" in line
+    assert line.endswith("(n = 2; 1 ended without it and counts with all of its time)")
+    assert not peers.ratios({"peers": {"official": slow[1:], "cnn-short": [a_run([0.99])]}})
 
 
 # What is stored
