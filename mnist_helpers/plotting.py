@@ -142,7 +142,7 @@ def plot_calibration(calibration, *, ax=None):
     ax.plot([0, 100], [0, 100], color=GREY, linestyle="--", label="honest")
     x, y = (100 * values.numpy()[filled] for values in (calibration.confidence, calibration.accuracy))
     ax.plot(x, y, color=BLUE, marker="o", label="the network")
-    crowded = np.diff(x, append=np.inf) < 12  # the next point is where the number would stand
+    crowded = np.diff(x, append=np.inf) < 7  # the next point is where the number would stand
     for left, up, count, above in zip(x, y, calibration.counts.numpy()[filled], crowded, strict=True):
         place = {"xytext": (2, 5), "ha": "right"} if above else {"xytext": (6, -9)}
         ax.annotate(f"{count:,}", (left, up), textcoords="offset points", fontsize=7, **place)
