@@ -93,6 +93,8 @@ def opened(context, server):
     if pad.name == "lab":
         pad.run_all_cells()
     expect(pad.sentence).to_contain_text(EMPTY, timeout=120_000)
+    if pad.part("network").count():  # before any click the switch shows what Python has chosen
+        expect(pad.part("network").get_by_label("MLP", exact=True)).to_be_checked()
     return pad
 
 
