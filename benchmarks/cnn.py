@@ -3,7 +3,6 @@
     python benchmarks/cnn.py accuracy       test accuracy of the CNN, five seeds
     python benchmarks/cnn.py ablation       the recipe without each of its parts, five seeds each
     python benchmarks/cnn.py ensemble       ensembles of wider CNNs, none of which is in two of them
-    python benchmarks/cnn.py long           the same, trained four times as long (more than an hour of one core each)
     python benchmarks/cnn.py distillation   the 109,386-parameter MLP taught by the five CNNs of `accuracy`, five seeds
     python benchmarks/cnn.py ship           seed 0 of `accuracy`, stored as the package's pretrained CNN
 
@@ -41,7 +40,6 @@ WITHOUT = {
 }
 WIDTH = 32  # of the networks in an ensemble, which have 103,658 parameters
 WIDE = RECIPE | {"epochs": 20, "augment": mh.Augmentation(rotation=15, shift=3, scale=0.15, shear=15)}
-LONG = WIDE | {"epochs": 80}
 MEMBERS = 3  # networks in an ensemble
 SHIFTS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))  # rows and columns; each member sees every image so moved
 TEACHERS = 5
@@ -119,13 +117,13 @@ def ablation(mnist, device, seeds):
     }
 
 
-def ensemble(mnist, device, seeds, name="wide", recipe=WIDE):
+def ensemble(mnist, device, seeds):
     rows = []
     for seed in range(seeds):
         networks, seconds = [], 0.0
         for member in range(MEMBERS * seed, MEMBERS * (seed + 1)):
             networks.append(new(mh.CNN, member, device, width=WIDTH))
-            seconds += sum(train(name, networks[-1], mnist, member, recipe).seconds)
+            seconds += sum(train("wide", networks[-1], mnist, member, WIDE).seconds)
         together = mh.Ensemble(networks, SHIFTS)
         row = {"seconds": round(seconds, 1)}
         for split in ("validation", "test"):
@@ -138,16 +136,12 @@ def ensemble(mnist, device, seeds, name="wide", recipe=WIDE):
     say(f"ensembles of {MEMBERS} CNNs, test accuracy", total)
     say("each of their networks alone", single)
     return {
-        "recipe": shown(recipe) | {"width": WIDTH, "members": MEMBERS, "shifts": SHIFTS},
+        "recipe": shown(WIDE) | {"width": WIDTH, "members": MEMBERS, "shifts": SHIFTS},
         "parameters": mh.count_parameters(together),
         "seeds": rows,
         "test": total,
         "single": single,
     }
-
-
-def long(mnist, device, seeds):
-    return ensemble(mnist, device, seeds, "long", LONG)
 
 
 def distillation(mnist, device, seeds):
@@ -198,7 +192,7 @@ def ship(mnist, device):
 
 
 def main():
-    parts = {part.__name__: part for part in (accuracy, ablation, ensemble, long, distillation)}
+    parts = {part.__name__: part for part in (accuracy, ablation, ensemble, distillation)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=[*parts, "ship"])
     parser.add_argument("--seeds", type=int, default=5)
