@@ -362,6 +362,9 @@ def join_processes(device, checkpoint):
     )
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere if rank else sys.stdout):
         yield restarted
+    # The others have nothing to write and would end while the first still does, and while a thread of gloo may still
+    # hold a tensor of the last exchange: if Python ends before it lets go, the process aborts.
+    dist.barrier()
     dist.destroy_process_group()
 
 
