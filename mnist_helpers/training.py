@@ -362,8 +362,8 @@ def join_processes(device, checkpoint):
     )
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere if rank else sys.stdout):
         yield restarted
-    # The others have nothing to write and would end while the first still does, and while a thread of gloo may still
-    # hold a tensor of the last exchange: if Python ends before it lets go, the process aborts.
+    # The others have nothing to write and would end first. One that did was seen to abort, it seems because a thread of
+    # gloo, which DistributedDataParallel keeps alive, still held a tensor of the last exchange when Python ended.
     dist.barrier()
     dist.destroy_process_group()
 
