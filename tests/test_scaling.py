@@ -175,6 +175,23 @@ def test_a_restart_does_not_take_up_an_older_file(tmp_path):
     assert output.split("\n")[:3] == ["0 False", "1 False", "2 True"]
 
 
+def test_no_process_leaves_while_the_first_still_writes(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        textwrap.dedent("""
+            import os, time, torch, mnist_helpers as mh
+
+            with mh.join_processes(torch.device("cpu"), "model.pth"):
+                if os.environ["RANK"] == "0":
+                    time.sleep(1)
+                    open("written", "w").close()
+            assert os.path.exists("written")
+        """)
+    )
+    status, _, errors = finish(launch(tmp_path, 2, program))
+    assert status == 0, errors
+
+
 # What the processes share
 
 
