@@ -15,7 +15,7 @@ _CHUNK = 250  # images at a time: so few stay in the processor's cache, which ma
 def corrupt(images, name, severity=3, seed=0):
     """Spoil every image in its own random way.
 
-    The kinds of corruption are those of MNIST-C (Mu and Gilmer 2019, arXiv:1906.02337), which took most of them from
+    The kinds of corruption are those of MNIST-C (Mu and Gilmer 2019, arXiv:1906.02337), which took seven of them from
     ImageNet-C (Hendrycks and Dietterich 2019, arXiv:1903.12261). The definitions here are the course's own, with a
     scale of severity chosen so that people read most digits well at 3: results are like those published for MNIST-C,
     but not to be compared number by number.

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import numbers
 import os
 import tempfile
 import threading
@@ -54,7 +55,7 @@ class Source:
     is_sample: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors have no single answer to ==
 class Split:
     """Images `uint8 (N, 28, 28)` and labels `int64 (N,)` on one device. Index it like a tensor to get a smaller one.
 
@@ -73,8 +74,8 @@ class Split:
 
     def __getitem__(self, index):
         """A smaller `Split`: `index` is a slice, a boolean mask `(N,)` or a tensor or list of positions."""
-        if isinstance(index, int):
-            raise TypeError(f"a Split is indexed by a slice, mask or list; for one image write split.images[{index}]")
+        if isinstance(index, numbers.Integral) or (isinstance(index, torch.Tensor) and index.dim() == 0):
+            raise TypeError(f"a Split takes a slice, mask or list; for one image write split.images[{int(index)}]")
         return Split(self.images[index], self.labels[index])
 
     def __repr__(self):
@@ -238,7 +239,7 @@ def _collect(names, folders, origin, repair=False):
     for name in names:
         damaged = None
         for path in (folder / (name + suffix) for folder in folders for suffix in ("", ".gz")):
-            if name in sound or not path.is_file():
+            if name in sound or not os.path.isfile(path):  # unlike Path.is_file, also where the folder is forbidden
                 continue
             try:
                 sound[name] = origin, _read(name, path)
@@ -288,7 +289,7 @@ def _say(lines):
 def atomic_write(path):
     """Yield a temporary path in the folder of `path`. When the block ends well, flush that file to the disk and rename
     it to `path`; otherwise remove it. Whatever happens, `path` is either untouched or complete."""
-    path = Path(path)
+    path = Path(os.path.realpath(path))  # what a symbolic link points to is replaced, not the link
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".", suffix=".part")
     os.close(handle)
     try:

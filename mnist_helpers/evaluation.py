@@ -48,10 +48,12 @@ def evaluate(model, split):
     """Evaluate `model` on a `Split` and return the `Evaluation`. Every image weighs the same.
 
     Raises:
-        ValueError: the split is empty.
+        ValueError: the split is empty, or has probabilities for labels.
     """
     if len(split) == 0:
         raise ValueError("the split is empty: there is nothing to evaluate")
+    if split.labels.dim() != 1:
+        raise ValueError("to be evaluated, a split needs one label (N,) for each image, not probabilities (N, 10)")
     with sensible_threads():
         logits = predict_logits(model, split.images).cpu()
     labels = split.labels.cpu()

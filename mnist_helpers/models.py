@@ -15,7 +15,7 @@ class MLP(nn.Module):
 
     def __init__(self, hidden=(128, 64)):
         super().__init__()
-        first, second = hidden
+        first, second = map(int, hidden)
         self.config = {"hidden": [first, second]}
         self.layers = nn.Sequential(
             nn.Flatten(),
@@ -44,6 +44,7 @@ class CNN(nn.Module):
 
     def __init__(self, width=16):
         super().__init__()
+        width = int(width)
         self.config = {"width": width}
         self.layers = nn.Sequential(
             *_convolution(1, width, kernel_size=5),

@@ -56,7 +56,13 @@ def plot_pixel_values(images, *, ax=None):
 
 
 def plot_history(history, *, axes=None):
-    """Loss and accuracy by epoch, train and validation, of a `History`, on two axes, which are returned."""
+    """Loss and accuracy by epoch, train and validation, of a `History`, on two axes, which are returned.
+
+    Raises:
+        ValueError: no epoch was finished.
+    """
+    if not len(history):
+        raise ValueError("no epoch was finished, so there is nothing to plot")
     axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")[1] if axes is None else axes
     epochs = range(1, len(history) + 1)
     for ax, what, unit in ((axes[0], "loss", "cross-entropy (nats)"), (axes[1], "accuracy", "accuracy (%)")):

@@ -128,7 +128,8 @@ def read_grey(image):
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise ImageError(f"this file cannot be read as a picture ({error})") from error
     if isinstance(image, torch.Tensor):
-        image = image.detach().cpu().numpy()
+        image = image.detach().cpu()
+        image = (image.float() if image.is_floating_point() else image).numpy()  # NumPy has no bfloat16
     return _grey_array(np.asarray(image))
 
 
@@ -159,7 +160,7 @@ def _grey_array(array):
         )
     white = (
         next(top for top in (1, 255, 65535) if pixels.max() <= top)
-        if array.dtype.kind != "u"
+        if array.dtype not in (np.uint8, np.uint16)
         else np.iinfo(array.dtype).max
     )
     pixels /= white

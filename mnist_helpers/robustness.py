@@ -72,8 +72,13 @@ def fit_temperature(logits, labels):
     Args:
         logits: `(N, 10)` of images that were not trained on.
         labels: `int64 (N,)`.
+
+    Raises:
+        ValueError: there are no logits, or some are NaN or infinite.
     """
     logits, labels = logits.detach().double().cpu(), labels.cpu()
+    if not len(logits) or not logits.isfinite().all():
+        raise ValueError("a temperature needs at least one image, and logits without NaN or infinity")
 
     def loss(log_temperature):
         return F.cross_entropy(logits / math.exp(log_temperature), labels).item()
@@ -100,10 +105,12 @@ def prediction_sets(probabilities, known, labels, alpha):
         `bool (N, 10)`; a row may be empty.
 
     Raises:
-        ValueError: `alpha` is out of range, or so small that M images cannot promise it.
+        ValueError: `alpha` is out of range, or so small that M images cannot promise it, or there are not M labels.
     """
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is {alpha}, but must be above 0 and below 1")
+    if len(known) != len(labels):
+        raise ValueError(f"there are {len(known)} known images and {len(labels)} labels")
     count = len(labels)
     rank = math.ceil(round((count + 1) * (1 - alpha), 6))  # rounded: 950.0000001 is 950
     if rank > count:

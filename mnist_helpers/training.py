@@ -1,6 +1,8 @@
 """Training: `fit`, its `History`, checkpoints that resume to the bit, seeds, devices and threads."""
 
 import functools
+import io
+import operator
 import os
 import random
 import signal
@@ -194,8 +196,8 @@ def fit(
         checkpoint: a path; after every epoch the whole state is saved there.
         resume: go on from the file at `checkpoint`, which must come from the same settings and data, with as many
             threads as it was made with. The weights end up bit-identical to those of an uninterrupted run with that
-            number of threads on the same machine; `torch.set_num_threads(1)` in both runs makes sure of it. Another
-            number of processes may go on, too; the weights then end up the same but for rounding.
+            number of threads on the same CPU; `torch.set_num_threads(1)` in both runs makes sure of it. On a GPU, and
+            with another number of processes, they end up the same but for rounding.
         on_epoch: called with the `History` after every epoch.
         progress: show a bar of the epochs.
 
@@ -203,9 +205,12 @@ def fit(
         ValueError: an argument is out of range, the devices differ, the processes cannot share the batches, or `resume`
             does not fit the checkpoint.
         FileNotFoundError: there is no folder for the checkpoint, or nothing to resume.
-        FloatingPointError: the training loss became infinite or NaN. The checkpoint of the last sound epoch stays.
+        FloatingPointError: the loss became infinite or NaN. The checkpoint of the last sound epoch stays.
         CheckpointError: `resume` is set and the file is no checkpoint.
     """
+    # Numbers of NumPy's, from a `logspace` for example, become plain ones: load_checkpoint refuses anything else.
+    epochs, batch_size, seed = map(operator.index, (epochs, batch_size, seed))
+    learning_rate, weight_decay, label_smoothing = map(float, (learning_rate, weight_decay, label_smoothing))
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}, but must be at least 1")
     if not 0 <= label_smoothing < 1:
@@ -214,10 +219,12 @@ def fit(
         raise ValueError(f"precision is {precision!r}, but must be one of {PRECISIONS}")
     device = next(model.parameters()).device
     for name, split in (("train", train), ("validation", validation)):
-        if split.images.device.type != device.type:
+        if split.images.device != device:
             raise ValueError(f"the model is on {device}, {name} on {split.images.device}: use model.to(device)")
         if len(split) == 0:
             raise ValueError(f"{name} is empty")
+    if validation.labels.dim() != 1:
+        raise ValueError("validation needs one label (N,) for each image; only train may have probabilities (N, 10)")
     if resume and not checkpoint:
         raise ValueError("resume needs the path of the checkpoint")
     if checkpoint:
@@ -262,11 +269,6 @@ def fit(
         try:
             while len(history) < epochs:
                 loss, accuracy, seconds = _train_epoch(shared, batches, optimizer, schedule, label_smoothing, precision)
-                if not np.isfinite(loss):
-                    raise FloatingPointError(
-                        f"the training loss became {loss} in epoch {len(history) + 1}: "
-                        f"lower the learning rate ({learning_rate:g}) or look for bad numbers in the data"
-                    )
                 if processes > 1:
                     for buffer in model.buffers():  # batch normalisation's statistics, as the checkpoint will hold them
                         dist.broadcast(buffer, 0)
@@ -274,6 +276,12 @@ def fit(
                 validation_loss = F.cross_entropy(logits, own_validation.labels, reduction="sum").item()
                 correct = (logits.argmax(1) == own_validation.labels).sum().item()
                 validation_loss, validation_accuracy = _mean(device, len(validation), validation_loss, correct)
+                for name, value in (("training", loss), ("validation", validation_loss)):
+                    if not np.isfinite(value):
+                        raise FloatingPointError(
+                            f"the {name} loss became {value} in epoch {len(history) + 1}: "
+                            f"lower the learning rate ({learning_rate:g}) or look for bad numbers in the data"
+                        )
                 history.append(loss, accuracy, validation_loss, validation_accuracy, seconds)
                 if checkpoint and rank == 0:
                     save_checkpoint(checkpoint, model, settings=settings, **state)
@@ -328,20 +336,22 @@ def join_processes(device, checkpoint):
 
     Args:
         device: what the processes train on; on `cuda` each gets a GPU of its own.
-        checkpoint: the path that `fit` will save to.
+        checkpoint: the path that `fit` will save to, which all processes must see.
 
     Yields:
         True if `torchrun` has restarted the processes after they had saved `checkpoint`: then it is to be resumed. A
         file that was there when they were first started does not count.
 
     Raises:
-        ValueError: there are more processes than GPUs.
+        ValueError: there are more processes than GPUs, or `device` is one of them by number.
     """
     if not dist.is_available() or not dist.is_torchelastic_launched():
         yield False
         return
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    answer_to_interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
     if device.type == "cuda":
+        if device.index is not None:
+            raise ValueError(f"each process needs a GPU of its own, not {device}: name it cuda, without a number")
         local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if local >= gpus:
             raise ValueError(f"each process needs a GPU of its own, but there are {gpus}: lower --nproc_per_node")
@@ -351,11 +361,14 @@ def join_processes(device, checkpoint):
     store = dist.TCPStore(*address, is_master=rank == 0 and not agent)
     # torchrun's own store outlives the processes that it restarts. So it remembers which file there was at first, but
     # also where the dead ones listened: each start needs a part of the store for itself.
-    file = str(os.stat(checkpoint).st_mtime_ns) if os.path.exists(checkpoint) else "none"
-    restarted = store.compare_set("checkpoint", "", file).decode() != file
+    part = dist.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store)
+    if rank == 0:  # which decides for all: another machine may see the file a moment later
+        file = str(os.stat(checkpoint).st_mtime_ns) if os.path.exists(checkpoint) else "none"
+        part.set("restarted", str(store.compare_set("checkpoint", "", file).decode() != file))
+    restarted = part.get("restarted") == b"True"  # waits for it
     dist.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
-        store=dist.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store),
+        store=part,
         rank=rank,
         world_size=int(os.environ["WORLD_SIZE"]),
         timeout=timedelta(minutes=5),
@@ -366,6 +379,7 @@ def join_processes(device, checkpoint):
     # gloo, which DistributedDataParallel keeps alive, still held a tensor of the last exchange when Python ended.
     dist.barrier()
     dist.destroy_process_group()
+    signal.signal(signal.SIGINT, answer_to_interrupt)
 
 
 def _rank_and_processes():
@@ -428,8 +442,10 @@ def save_checkpoint(path, model, *, optimizer=None, schedule=None, generator=Non
         state |= {"history": asdict(history), "epoch": len(history)}
     if settings is not None:
         state["settings"] = settings
+    buffer = io.BytesIO()
+    torch.save(state, buffer)  # not into the file: if the disk is full, it raises a RuntimeError that does not say so
     with atomic_write(path) as temporary:
-        torch.save(state, temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def _check_folder(path):
@@ -438,12 +454,12 @@ def _check_folder(path):
         raise FileNotFoundError(f"there is no folder {str(folder)!r} to save {Path(path).name!r} in")
 
 
-def load_checkpoint(path, *, model=None, device="cpu"):
+def load_checkpoint(path, *, model=None, device=None):
     """Read a file that `save_checkpoint` wrote. No code in it can run: only tensors and plain values are read.
 
     Args:
         model: loads the weights into this model; by default a new one is built from the architecture in the file.
-        device: where to put the model.
+        device: where to put the model; by default the given one stays where it is, and a new one is on the CPU.
 
     Returns:
         `Checkpoint`.
@@ -463,7 +479,9 @@ def load_checkpoint(path, *, model=None, device="cpu"):
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{path} holds a {name} that cannot be built: {error}") from error
     _load_weights(path, model, state)
-    return Checkpoint(model.to(device).eval(), {k: v for k, v in state.items() if k != "model"})
+    if device is not None:
+        model.to(device)
+    return Checkpoint(model.eval(), {k: v for k, v in state.items() if k != "model"})
 
 
 def load_pretrained(device="cpu", *, name="mlp"):
@@ -525,13 +543,19 @@ def _restore(path, model, settings, *, optimizer, schedule, generator, history):
     ]
     if differing:
         raise ValueError(f"{path} comes from another training: {'; '.join(differing)}")
+    try:
+        generator.set_state(state["generator"])
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} comes from a training on another kind of device than {generator.device}, whose random numbers "
+            "cannot go on here: resume it there, or load its weights with load_checkpoint"
+        ) from error
     _load_weights(path, model, state)
     optimizer.load_state_dict(state["optimizer"])
     schedule.load_state_dict(state["schedule"])
-    generator.set_state(state["generator"])
     for name, values in state["history"].items():
         setattr(history, name, values)
     torch.set_rng_state(state["torch_random"])
     if state["cuda_random"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda_random"])
+        torch.cuda.set_rng_state_all(state["cuda_random"][: torch.cuda.device_count()])
     return saved["threads"]

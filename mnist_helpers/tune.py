@@ -263,8 +263,9 @@ def join(storage, name, model, epochs, mnist):
         # the peak of the learning rate, even good ones look bad. Hyperband would need far more trials for its brackets.
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=epochs // 2 + 1),
     )
-    found = study.user_attrs.get("settings")
-    if found is None and all(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
+    waiting = all(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False))
+    found = study.user_attrs.get("settings")  # after the trials: a worker stores it before it begins one
+    if found is None and waiting:
         study.enqueue_trial(DEFAULTS[model], skip_if_exists=True)
         study.set_user_attr("settings", settings)
         found = study.user_attrs["settings"]
@@ -349,7 +350,8 @@ def report(study, trial):
 
 def search(study, mnist, options, worker, alive):
     """Add trials until there are as many as wanted."""
-    fail_orphans(study, alive)
+    fail_orphans(study, alive)  # of a journal's dead workers
+    optuna.storages.fail_stale_trials(study)  # of a database's
     if taken(study.get_trials(deepcopy=False)) < options.trials:
         study.optimize(
             objective(mnist, options.model, epochs=options.epochs, total=options.trials, worker=worker),

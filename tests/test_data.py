@@ -430,6 +430,29 @@ def test_unwritable_cache_is_replaced_by_a_temporary_folder(tmp_path, cache, cap
     assert_sound(tmp_path / "temporary")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="rights of folders are POSIX's")
+def test_a_folder_that_must_not_be_looked_into_counts_as_empty(tmp_path):
+    tmp_path.chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65534)  # root may look into everything
+        assert data._collect(NAMES, [tmp_path / "MNIST"], "the cache") == ({}, [])
+    finally:
+        os.seteuid(user)
+        tmp_path.chmod(0o700)
+
+
+def test_a_symbolic_link_stays_one(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    link.symlink_to(target)
+    with data.atomic_write(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+
+
 def test_file_reaches_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
     """Else a power cut could leave an empty file under the final name."""
     calls = []
@@ -583,9 +606,10 @@ def test_part_of_a_split_keeps_images_and_labels_together(index, expected, split
     assert part.images[:, 0, 0].tolist() == expected
 
 
-def test_split_says_how_to_get_one_image(split):
+@pytest.mark.parametrize("index", [3, np.int64(3), torch.tensor(3)])
+def test_split_says_how_to_get_one_image(index, split):
     with pytest.raises(TypeError, match=r"split\.images\[3\]"):
-        split[3]
+        split[index]
 
 
 def test_split_needs_as_many_labels_as_images(split):

@@ -78,6 +78,12 @@ def test_an_empty_split_is_refused(mnist):
         mh.evaluate(mh.MLP(), mnist.test[:0])
 
 
+def test_probabilities_are_no_labels_to_evaluate_by(mnist):
+    few = mnist.test[:3]
+    with pytest.raises(ValueError, match="needs one label"):
+        mh.evaluate(mh.MLP(), mh.Split(few.images, torch.eye(10)[few.labels]))
+
+
 def test_evaluating_leaves_the_model_as_it_was(mnist):
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.9), torch.nn.Linear(784, 10)).train()
     first, second = (mh.evaluate(model, mnist.test[:50]).loss for _ in range(2))
@@ -167,6 +173,8 @@ def test_figures_refuse_what_they_cannot_show(result, mnist):
     result, _ = result
     with pytest.raises(ValueError, match="3 images and 2 titles"):
         mh.plot_digits(mnist.test.images[:3], ["a", "b"])
+    with pytest.raises(ValueError, match="no epoch was finished"):
+        mh.plot_history(mh.History())
     with pytest.raises(ValueError, match="does not read 784 pixels"):
         mh.plot_weights(torch.nn.Linear(10, 10))
     perfect = mh.evaluate(mh.load_pretrained(), mnist.train[-3:])

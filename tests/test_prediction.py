@@ -100,9 +100,11 @@ PICTURES = {
     "float array": GREY / 255,
     "boolean array": GREY > 128,
     "16-bit array": GREY.astype(np.uint16) * 257,
+    "32-bit array": GREY.astype(np.uint32),
     "colour array": np.asarray(drawing()),
     "H W 1": GREY[..., None],
     "tensor": torch.from_numpy(GREY.copy()),
+    "bfloat16 tensor": torch.from_numpy(GREY / 255).bfloat16(),
     "tensor C H W": torch.from_numpy(np.asarray(drawing()).copy()).permute(2, 0, 1),
     "with an upside-down mark": None,
 }

@@ -131,6 +131,9 @@ def test_a_temperature_stays_within_its_limits():
     logits, labels = torch.eye(10), torch.arange(10)
     assert mh.fit_temperature(logits, labels) == pytest.approx(0.05, rel=1e-3)  # always right: as sure as can be
     assert mh.fit_temperature(logits, (labels + 1) % 10) == pytest.approx(20, rel=1e-3)  # always wrong
+    for bad in (logits[:0], logits / 0):
+        with pytest.raises(ValueError, match="a temperature needs"):
+            mh.fit_temperature(bad, labels[: len(bad)])
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
@@ -186,6 +189,8 @@ def test_impossible_promises_are_refused():
     with pytest.raises(ValueError, match=r"9 known images cannot promise alpha = 0.05: it takes 19"):
         mh.prediction_sets(known, known, labels, 0.05)
     assert mh.prediction_sets(known, known, labels, 0.1).all()
+    with pytest.raises(ValueError, match=r"9 known images and 8 labels"):
+        mh.prediction_sets(known, known, labels[:8], 0.2)
 
 
 # The widget

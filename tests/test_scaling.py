@@ -175,6 +175,34 @@ def test_a_restart_does_not_take_up_an_older_file(tmp_path):
     assert output.split("\n")[:3] == ["0 False", "1 False", "2 True"]
 
 
+def test_the_first_process_decides_whether_it_is_a_restart(tmp_path):
+    """Each process has a folder of its own, and only the second one an old file in it."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        textwrap.dedent("""
+            import os, signal, sys, torch, mnist_helpers as mh
+
+            rank = os.environ["RANK"]
+            os.makedirs(rank)
+            if rank == "1":
+                open("1/model.pth", "w").close()
+            with mh.join_processes(torch.device("cpu"), f"{rank}/model.pth") as restarted:
+                print(f"{rank} {restarted}", file=sys.stderr, flush=True)
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            try:
+                with mh.join_processes(torch.device("cuda:0"), "model.pth"):
+                    pass
+            except ValueError as error:
+                print(error, file=sys.stderr, flush=True)
+        """)
+    )
+    status, _, errors = finish(launch(tmp_path, 2, program))
+    assert status == 0, errors
+    assert "0 False" in errors
+    assert "1 False" in errors
+    assert errors.count("each process needs a GPU of its own, not cuda:0") == 2
+
+
 def test_no_process_leaves_while_the_first_still_writes(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(

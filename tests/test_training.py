@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -174,6 +175,13 @@ def test_there_must_be_data(digits):
         mh.fit(new_model(), digits[0], digits[1][:0], progress=False)
 
 
+def test_only_train_may_have_probabilities(digits):
+    train, validation = digits
+    soft = mh.Split(validation.images, F.one_hot(validation.labels, 10).float())
+    with pytest.raises(ValueError, match="validation needs one label"):
+        mh.fit(new_model(), train, soft, progress=False)
+
+
 def test_devices_must_agree(digits):
     with pytest.raises(ValueError, match="the model is on meta"):
         quick(mh.MLP().to("meta"), digits)
@@ -193,6 +201,13 @@ def test_nan_stops_the_training_and_keeps_the_last_sound_checkpoint(digits, tmp_
     kept = mh.load_checkpoint(path)
     assert kept.state["epoch"] == 2
     assert weights(kept.model).isfinite().all()
+
+
+def test_weights_that_break_in_the_last_step_are_not_saved(digits, tmp_path):
+    """The loss of that step is still finite; the one on validation is not."""
+    with pytest.raises(FloatingPointError, match=r"the validation loss became nan in epoch 1"):
+        quick(new_model(), digits, batch_size=600, one_cycle=False, learning_rate=1e20, checkpoint=tmp_path / "run.pth")
+    assert not list(tmp_path.iterdir())
 
 
 def test_interrupting_keeps_what_was_learnt(digits):
@@ -277,7 +292,41 @@ def test_resume_refuses_another_training(digits, tmp_path):
         quick(new_model(), digits, checkpoint=path, resume=True)
 
 
+def test_resume_refuses_the_random_numbers_of_another_kind_of_device(digits, tmp_path):
+    path = tmp_path / "run.pth"
+    quick(new_model(), digits, checkpoint=path)
+    state = torch.load(path, weights_only=True)
+    state["generator"] = torch.zeros(16, dtype=torch.uint8)  # as long as CUDA's
+    torch.save(state, path)
+    model = new_model(seed=1)
+    before = weights(model).clone()
+    with pytest.raises(ValueError, match="comes from a training on another kind of device than cpu"):
+        quick(model, digits, checkpoint=path, resume=True)
+    assert torch.equal(weights(model), before)
+
+
 # Checkpoint files
+
+
+def test_numbers_of_numpy_make_a_checkpoint_that_can_be_read(digits, tmp_path):
+    path = tmp_path / "run.pth"
+    options = {"epochs": np.int64(1), "batch_size": np.int32(64), "seed": np.int64(1), "checkpoint": path}
+    options |= {name: np.float64(0.01) for name in ("learning_rate", "weight_decay", "label_smoothing")}
+    quick(mh.MLP(hidden=np.array([32, 16])), digits, **options)
+    assert mh.load_checkpoint(path).state["settings"]["learning_rate"] == 0.01
+    resumed = quick(mh.MLP(hidden=(32, 16)), digits, **options | {"resume": True})
+    assert len(resumed) == 1
+    mh.save_checkpoint(path, mh.CNN(np.int64(4)))
+    assert mh.load_checkpoint(path).model.config == {"width": 4}
+
+
+@pytest.mark.filterwarnings("ignore:for layers.*meta")  # a tensor there holds no numbers to load
+def test_loading_leaves_a_model_on_its_device(tmp_path):
+    path = tmp_path / "model.pth"
+    mh.save_checkpoint(path, mh.MLP())
+    model = mh.MLP().to("meta")
+    assert next(mh.load_checkpoint(path, model=model).model.parameters()).device.type == "meta"
+    assert next(mh.load_checkpoint(path).model.parameters()).device.type == "cpu"
 
 
 def test_checkpoint_round_trip(digits, tmp_path):
@@ -358,18 +407,22 @@ def test_another_architecture_is_refused(tmp_path):
     assert isinstance(mh.load_checkpoint(path, model=Dropout()).model, Dropout)
 
 
-def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+@pytest.mark.skipif(os.name != "posix", reason="limits of a process are POSIX's")
+def test_a_failed_save_leaves_the_old_file(tmp_path):
     path = tmp_path / "model.pth"
     mh.save_checkpoint(path, mh.MLP())
     before = path.read_bytes()
+    import resource
 
-    def full_disk(state, file):
-        file.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        mh.save_checkpoint(path, mh.MLP())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing fails instead, as it does on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            mh.save_checkpoint(path, mh.MLP())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(FileNotFoundError, match="no folder"):

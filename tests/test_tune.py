@@ -267,6 +267,7 @@ def test_a_database_serves_as_well_and_misses_heartbeats(quick):
 
     storage = tune.open_storage(url)
     orphan = optuna.load_study(study_name="mnist", storage=storage).ask()
+    orphan.set_user_attr("worker", 7)
     storage.record_heartbeat(orphan._trial_id)
     import sqlalchemy
 
@@ -274,6 +275,22 @@ def test_a_database_serves_as_well_and_misses_heartbeats(quick):
         connection.execute(sqlalchemy.text("update trial_heartbeats set heartbeat = datetime('now', '-1 hour')"))
     worker("--storage", url, "--trials", "4")
     assert states(study(url)) == ["COMPLETE"] * 3 + ["FAIL", "COMPLETE"]
+
+
+def test_workers_that_start_together_share_the_study(quick, monkeypatch):
+    """The other one stores the settings and begins a trial while this one looks whether there are any."""
+    storage, mnist = tune.open_storage("study.log"), tune.load_mnist("cpu")
+    look, others = optuna.study.Study.get_trials, []
+
+    def other_first(study, *arguments, **options):
+        if not others:
+            others.append("joins")
+            tune.join(storage, "mnist", "mlp", 2, mnist).ask()
+        return look(study, *arguments, **options)
+
+    monkeypatch.setattr(optuna.study.Study, "get_trials", other_first)
+    assert states(tune.join(storage, "mnist", "mlp", 2, mnist)) == ["RUNNING"]
+    assert others
 
 
 # Errors
