@@ -11,9 +11,10 @@ import json
 import statistics
 from pathlib import Path
 
-from hardware import describe
+from hardware import describe, fit
 
 import mnist_helpers as mh
+from mnist_helpers.data import atomic_write
 
 RECIPE = {"epochs": 120, "augment": mh.Augmentation(rotation=10, shift=2, scale=0.1, shear=10)}
 FOLDER = Path(__file__).resolve().parent.parent / "mnist_helpers" / "pretrained"
@@ -22,7 +23,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "mnist_helpers" / "pretrained"
 def train(mnist, seed):
     mh.set_seed(seed)
     model = mh.MLP().to(mnist.train.images.device)
-    history = mh.fit(model, mnist.train, mnist.validation, seed=seed, **RECIPE)
+    history = fit(model, mnist.train, mnist.validation, seed=seed, **RECIPE)
     return model, history, mh.evaluate(model, mnist.test)
 
 
@@ -40,7 +41,8 @@ def ship(mnist):
     for name, result in (("validation", validation), ("test", test)):
         results[name] = {"accuracy": result.accuracy, "interval": result.interval, "loss": result.loss}
     mh.save_checkpoint(FOLDER / "mlp.pth", model.cpu(), history=history)
-    (FOLDER / "mlp.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    with atomic_write(FOLDER / "mlp.json") as temporary:
+        temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     print(f"validation {validation}\ntest       {test}")
 
 
@@ -49,6 +51,8 @@ def main():
     parser.add_argument("--ship", action="store_true", help="store the network of seed 0 in the package")
     parser.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
+    if arguments.seeds < 1:
+        parser.error("--seeds must be at least 1")
     mnist = mh.load_mnist(mh.pick_device())
     if mnist.source.is_sample:
         raise SystemExit("this needs the full MNIST")
@@ -60,7 +64,8 @@ def main():
         accuracies.append(100 * test.accuracy)
         print(f"seed {seed}: test {accuracies[-1]:.2f} %, training {sum(history.seconds):.0f} s, "
               f"{mh.count_parameters(model):,} parameters", flush=True)  # fmt: skip
-    print(f"test accuracy {statistics.mean(accuracies):.3f} ± {statistics.stdev(accuracies):.3f} % "
+    deviation = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+    print(f"test accuracy {statistics.mean(accuracies):.3f} ± {deviation:.3f} % "
           f"(mean ± deviation, n = {len(accuracies)}), {describe()}")  # fmt: skip
 
 

@@ -17,9 +17,10 @@ import sys
 from pathlib import Path
 
 import torch
-from hardware import describe, store
+from hardware import describe, fit, store
 
 import mnist_helpers as mh
+from mnist_helpers.data import atomic_write
 
 RECIPE = {
     "epochs": 30,
@@ -53,7 +54,7 @@ def train(name, model, mnist, seed, recipe, train_split=None):
     """Train `model`, or go on where an interrupted run was, or take the finished one; and its `History`."""
     NETWORKS.mkdir(exist_ok=True)
     path = NETWORKS / f"{name}-{seed}.pth"
-    history = mh.fit(
+    history = fit(
         model,
         train_split or mnist.train,
         mnist.validation,
@@ -188,7 +189,8 @@ def ship(mnist, device):
         results[name] = {"accuracy": result.accuracy, "interval": result.interval, "loss": result.loss}
         print(f"{name:10} {result}")
     mh.save_checkpoint(PACKAGE / "pretrained" / "cnn.pth", model.cpu(), history=history)
-    (PACKAGE / "pretrained" / "cnn.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    with atomic_write(PACKAGE / "pretrained" / "cnn.json") as temporary:
+        temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
 def main():
@@ -197,6 +199,8 @@ def main():
     parser.add_argument("part", choices=[*parts, "ship"])
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
+    if options.seeds < 1:
+        parser.error("--seeds must be at least 1")
     device = mh.pick_device()
     mnist = mh.load_mnist(device)
     if mnist.source.is_sample:

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import torch
 import torch.nn.functional as F
-from hardware import describe
+from hardware import describe, fit
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
@@ -43,7 +43,7 @@ def accuracy(seeds=5):
     for seed in range(seeds):
         mh.set_seed(seed)
         model = mh.MLP().to(mnist.train.images.device)
-        mh.fit(model, mnist.train, mnist.validation, seed=seed, progress=False)
+        fit(model, mnist.train, mnist.validation, seed=seed, progress=False)
         results.append(100 * mh.evaluate(model, mnist.test).accuracy)
     print(f"train.py's defaults, test accuracy of the last epoch: {spread(results)} %")
 
@@ -53,7 +53,8 @@ def program(runs=5):
     seconds, peaks = [], []
     for _ in range(runs):
         with tempfile.TemporaryDirectory() as folder:
-            taken, peak = watch([sys.executable, str(ROOT / "train.py")], folder)
+            # Without a window, which would wait for somebody to close it.
+            taken, peak = watch([sys.executable, str(ROOT / "train.py")], folder, MPLBACKEND="agg")
         seconds.append(taken)
         peaks.append(peak)
     print(f"python train.py, imports and evaluation included: {spread(seconds, 1)} s, fastest {min(seconds):.1f} s")
@@ -118,7 +119,7 @@ def speed(rounds=3):
         rate = matmul_rate(device)
         mh.set_seed(0)
         model = mh.MLP().to(device)
-        history = mh.fit(model, mnist.train, mnist.validation, progress=False)
+        history = fit(model, mnist.train, mnist.validation, progress=False)
         rate = (rate + matmul_rate(device)) / 2  # before and after, since the machine's speed drifts
         epoch = statistics.median(history.seconds)
         shares.append(100 * operations_per_image(model) * len(mnist.train) / epoch / rate)
@@ -129,11 +130,13 @@ def speed(rounds=3):
     print(f"training epoch, share of this machine's float32 matrix-product rate: {spread(shares, 1)} %")
 
 
-def watch(command, folder):
-    """Seconds that `command` takes in `folder`, and the peak memory (resident, MB) of the largest of its processes."""
+def watch(command, folder, **variables):
+    """Seconds that `command` takes in `folder`, with these environment `variables` besides the usual, and the peak
+    memory (resident, MB) of the largest of its processes."""
     peak, start = 0, time.perf_counter()
     with tempfile.TemporaryFile() as output:
-        process = psutil.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+        environment = os.environ | variables
+        process = psutil.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
         while process.poll() is None:
             for one in [process, *children(process)]:
                 try:

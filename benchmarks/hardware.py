@@ -1,4 +1,4 @@
-"""What the numbers were measured on, and where they are stored."""
+"""What the numbers were measured on, where they are stored, and training that a Ctrl-C ends for good."""
 
 import json
 import platform
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+import mnist_helpers as mh
 from mnist_helpers.data import atomic_write
 from mnist_helpers.training import usable_cores
 
@@ -21,6 +22,14 @@ def describe():
         except (OSError, StopIteration):
             name = platform.processor() or platform.machine()
     return f"{name}, {usable_cores()} cores, Python {platform.python_version()}, PyTorch {torch.__version__}"
+
+
+def fit(*arguments, **options):
+    """`mh.fit`, but Ctrl-C ends the program: a half-trained network is not to be measured."""
+    history = mh.fit(*arguments, **options)
+    if history.interrupted:
+        raise KeyboardInterrupt
+    return history
 
 
 def store(name, command, results, folder=None):

@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from hardware import describe, store
+from hardware import describe, fit, store
 from torch import nn
 
 import mnist_helpers as mh
@@ -65,7 +65,7 @@ def course(network, **recipe):
         mh.set_seed(seed)
         model = network().to(mnist.train.images.device)
         with sensible_threads() as threads:
-            history = mh.fit(model, mnist.train, mnist.validation, epochs=epochs, seed=seed, progress=False, **options)
+            history = fit(model, mnist.train, mnist.validation, epochs=epochs, seed=seed, progress=False, **options)
 
         def predict(images, batch_size):
             with sensible_threads():
@@ -84,7 +84,7 @@ def quicker_precision(split):
     seconds = {}
     for precision in ("float32", "bfloat16"):
         model = mh.CNN().to(split.images.device)
-        history = mh.fit(model, some, some[:1], epochs=4, batch_size=256, precision=precision, progress=False)
+        history = fit(model, some, some[:1], epochs=4, batch_size=256, precision=precision, progress=False)
         seconds[precision] = min(history.seconds)
     return min(seconds, key=seconds.get)
 
@@ -349,7 +349,7 @@ def cost(quick):
             precision = quicker_precision(some) if network is mh.CNN else "float32"
             for batch_size in [size for size in BATCH_SIZES if size <= len(some)]:
                 model = network().to(some.images.device)
-                history = mh.fit(
+                history = fit(
                     model, some, some[:1], epochs=2, batch_size=batch_size, precision=precision, progress=False
                 )
                 rows.append(

@@ -10,10 +10,10 @@ Nothing was chosen by them. No network saw a corruption in training.
 import argparse
 import statistics
 
-import torch
-from hardware import describe, store
+from hardware import describe, fit, store
 
 import mnist_helpers as mh
+from mnist_helpers.training import sensible_threads
 
 SEEDS = 5
 FEW = 1000  # test images for the mean over the severities, which takes five times as many evaluations
@@ -35,7 +35,7 @@ AUGMENTATIONS = {"plain": None, "augmented": mh.Augmentation()}
 def train(mnist, network, augment, seed):
     mh.set_seed(seed)
     model = NETWORKS[network]().to(mnist.train.images.device)
-    mh.fit(model, mnist.train, mnist.validation, seed=seed, augment=augment, progress=False, **RECIPES[network])
+    fit(model, mnist.train, mnist.validation, seed=seed, augment=augment, progress=False, **RECIPES[network])
     return model
 
 
@@ -81,20 +81,23 @@ def summarise(runs):
 
 def report(runs, mnist):
     """What is stored: how it was measured, and mean and deviation of everything, by network."""
-    return {
-        "n": len(next(iter(runs.values()))),
-        "test images": {"clean": len(mnist.test), "severity 3": len(mnist.test), "severities 1 to 5": FEW},
-        "recipes": RECIPES,
-        "augmentation": repr(AUGMENTATIONS["augmented"]),
-        "threads": torch.get_num_threads(),
-        "error in percent": {name: summarise(each) for name, each in runs.items()},
-    }
+    with sensible_threads() as threads:  # as many as `fit` takes
+        return {
+            "n": len(next(iter(runs.values()))),
+            "test images": {"clean": len(mnist.test), "severity 3": len(mnist.test), "severities 1 to 5": FEW},
+            "recipes": RECIPES,
+            "augmentation": repr(AUGMENTATIONS["augmented"]),
+            "threads": threads,
+            "error in percent": {name: summarise(each) for name, each in runs.items()},
+        }
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=SEEDS)
     seeds = parser.parse_args().seeds
+    if seeds < 1:
+        parser.error("--seeds must be at least 1")
     mnist = mh.load_mnist(mh.pick_device())
     if mnist.source.is_sample:
         raise SystemExit("this needs the full MNIST")

@@ -23,7 +23,7 @@ import nbformat
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from hardware import describe, store
+from hardware import describe, fit, store
 from nbclient import NotebookClient
 
 import mnist_helpers as mh
@@ -40,7 +40,7 @@ def train(name, mnist, threads):
     torch.set_num_threads(threads)
     mh.set_seed(0)
     model = getattr(mh, name)().to(mnist.train.images.device)
-    return mh.fit(
+    return fit(
         model,
         mnist.train[-IMAGES[name] :],
         mnist.validation,
@@ -169,7 +169,7 @@ def megabytes(client):
     text = "".join(Path(f"/proc/{pid}/{name}").read_text() for name in ("smaps_rollup", "status"))
     sizes = re.findall(r"^(Rss|Pss|VmHWM):\s+(\d+) kB", text, re.MULTILINE)
     names = {"Rss": "resident", "Pss": "proportional", "VmHWM": "peak"}
-    return {names[key]: int(size) / 1000 for key, size in sizes}
+    return {names[key]: int(size) * 1024 / 1e6 for key, size in sizes}  # the "kB" of /proc are 1024 bytes
 
 
 def memory(count, names):
