@@ -197,11 +197,12 @@ def save_drawings(path, drawings):
         temporary.write_text(format_drawings(drawings), encoding="utf-8")
 
 
-def change_drawings(path, change):
-    """Replace the drawings in the file `path`, which need not exist, by `change(drawings)`, and return these. Several
-    programs may change it at once. Raises as `load_drawings` does, and leaves a file that it cannot read as it is."""
+def change_drawings(path, change, otherwise=()):
+    """Replace the drawings in the file `path`, or those of `otherwise` if there is none, by `change(drawings)`, and
+    return these. Several programs may change it at once. Raises as `load_drawings` does, and leaves a file that it
+    cannot read as it is."""
     path = Path(path)
     with FileLock(path.with_name(f".{path.name}.lock")):
-        drawings = change(load_drawings(path) if path.exists() else [])
+        drawings = change(load_drawings(path) if path.exists() else list(otherwise))
         save_drawings(path, drawings)
     return drawings

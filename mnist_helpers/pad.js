@@ -9,7 +9,7 @@ const TEMPLATE = `
   <div class="stage">
     <section class="drawing">
       <h3>Draw a digit</h3>
-      <svg data-part="pad" class="pad" viewBox="0 0 1 1" tabindex="0" role="application" data-lm-suppress-shortcuts="true">
+      <svg data-part="pad" class="pad" viewBox="0 0 1 1" tabindex="0" role="application">
         <g data-part="ink"></g>
         <path data-part="cursor" class="cursor" d="M-.04 0H.04M0-.04V.04"></path>
       </svg>
@@ -92,14 +92,14 @@ function paint(canvas, values, width, height, colour = grey) {
   context.putImageData(picture, 0, 0);
 }
 
-/** A row of 28×28 digits with captions; `choose(i)` is called when one is clicked. */
-function strip(parent, images, captions, choose = null) {
+/** A row of 28×28 digits with captions; `choose(i)` is called when one is clicked, which `name(i)` says in words. */
+function strip(parent, images, captions, choose = null, name = null) {
   parent.replaceChildren();
   captions.forEach((caption, i) => {
     const tile = element(choose ? "button" : "span", { className: "tile" }, parent);
     paint(element("canvas", { className: "digit" }, tile), images.subarray(784 * i, 784 * (i + 1)), 28, 28);
     element("span", { textContent: caption }, tile);
-    if (choose) Object.assign(tile, { type: "button", onclick: () => choose(i) });
+    if (choose) Object.assign(tile, { type: "button", ariaLabel: name(i), onclick: () => choose(i) });
   });
 }
 
@@ -118,12 +118,14 @@ function simplify(points, tolerance = 0.0007) {
     const away = distance(points[i], points[0], points.at(-1));
     if (away > farthest) [farthest, index] = [away, i];
   }
-  if (farthest <= tolerance) return points.length > 2 ? [points[0], points.at(-1)] : points;
+  if (farthest <= tolerance) return points.length > 2 ? [points[0], points.at(-1)] : [...points];
   return [...simplify(points.slice(0, index + 1), tolerance).slice(0, -1), ...simplify(points.slice(index), tolerance)];
 }
 
 function render({ model, el }) {
   el.classList.add("digit-pad");
+  // On whatever has the focus, JupyterLab would take letters for commands: "dd" deletes the cell.
+  el.addEventListener("focusin", (event) => (event.target.dataset.lmSuppressShortcuts = "true"));
   el.innerHTML = TEMPLATE;
   const part = Object.fromEntries([...el.querySelectorAll("[data-part]")].map((node) => [node.dataset.part, node]));
 
@@ -147,7 +149,9 @@ function render({ model, el }) {
     const count = strokes().length;
     part.pad.setAttribute("aria-label", `Drawing pad, ${count} ${count === 1 ? "stroke" : "strokes"}. Arrow keys move the pen, ` +
       "space sets it down and lifts it, backspace takes back a stroke, delete clears.");
+    const lost = [part.undo, part.clear].includes(el.getRootNode().activeElement);
     part.undo.disabled = part.clear.disabled = count === 0;
+    if (lost && count === 0) part.pad.focus({ preventScroll: true }); // a disabled button drops the focus
   }
 
   function tell(value) {
@@ -176,8 +180,8 @@ function render({ model, el }) {
   }
 
   const locate = (event) => {
-    const box = part.pad.getBoundingClientRect();
-    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(part.pad.getScreenCTM().inverse());
+    return [x, y];
   };
   let pointer = null; // of several fingers, the first one draws
   part.pad.addEventListener("pointerdown", (event) => {
@@ -188,7 +192,7 @@ function render({ model, el }) {
     draw();
   });
   part.pad.addEventListener("pointermove", (event) => {
-    if (event.pointerId !== pointer) return;
+    if (event.pointerId !== pointer || !stroke) return; // a button can end the stroke while the pen is down
     const passed = event.getCoalescedEvents?.() ?? []; // where the pointer was since the last frame
     for (const each of [...passed, event]) extend(...locate(each));
     if (performance.now() - looked > LIVE) {
@@ -197,11 +201,11 @@ function render({ model, el }) {
     }
     draw();
   });
-  for (const kind of ["pointerup", "pointercancel"])
+  for (const kind of ["pointerup", "pointercancel", "lostpointercapture"])
     part.pad.addEventListener(kind, (event) => {
       if (event.pointerId !== pointer) return;
       pointer = null;
-      if (kind === "pointerup") extend(...locate(event));
+      if (kind === "pointerup" && stroke) extend(...locate(event));
       finish();
       draw();
     });
@@ -210,12 +214,14 @@ function render({ model, el }) {
   part.pad.addEventListener("keydown", (event) => {
     const undo = event.key === "Backspace" || ((event.ctrlKey || event.metaKey) && event.key === "z");
     const plain = !(event.ctrlKey || event.metaKey || event.altKey);
+    const press = plain && (event.key === " " || event.key === "Enter");
+    if (pointer !== null || (press && event.repeat)) return event.preventDefault(); // one hand at a time, and one press
     if (undo) takeBack();
     else if (plain && event.key in MOVES) {
       const size = event.shiftKey ? 4 / 28 : 1 / 28;
       cursor = cursor.map((value, i) => round(value + size * MOVES[event.key][i]));
       if (stroke) extend(...cursor);
-    } else if (plain && (event.key === " " || event.key === "Enter")) stroke ? finish() : begin(...cursor);
+    } else if (press) stroke ? finish() : begin(...cursor);
     else if (plain && event.key === "Delete") clear();
     else if (plain && event.key === "Escape") finish();
     else return;
@@ -333,7 +339,6 @@ function render({ model, el }) {
 
   function choosable(canvas) {
     canvas.tabIndex = 0;
-    canvas.dataset.lmSuppressShortcuts = "true";
     canvas.setAttribute("role", "application");
     canvas.setAttribute("aria-label", "Units of the first layer: arrow keys choose one, to see its weights");
     const choose = (unit) => {
@@ -349,8 +354,9 @@ function render({ model, el }) {
     };
     canvas.onkeydown = (event) => {
       if (!(event.key in MOVES)) return;
-      const [right, down] = MOVES[event.key];
-      choose(Math.max(0, model.get("unit")) + right + down * Number(canvas.dataset.columns));
+      const [right, down] = MOVES[event.key], units = Number(canvas.dataset.units), unit = model.get("unit");
+      const next = unit + right + down * Number(canvas.dataset.columns);
+      choose(unit < 0 || unit >= units ? 0 : Math.min(units - 1, Math.max(0, next))); // another network may have fewer
       event.preventDefault();
       event.stopPropagation();
     };
@@ -361,6 +367,7 @@ function render({ model, el }) {
     part.unit.replaceChildren();
     if (!sentence) return;
     element("p", { textContent: sentence }, part.unit);
+    if (!weights) return; // they are being prepared
     const row = element("div", { className: "strip" }, part.unit);
     strip(row, bytes(images), labels);
     const tile = element("span", { className: "tile weights" });
@@ -402,27 +409,36 @@ function render({ model, el }) {
   }
 
   // Your digits.
+  function ask(message) {
+    try {
+      model.send(message);
+    } catch {
+      part.notice.textContent = "Python does not answer. If its kernel was restarted, run the cell again, or reload the page.";
+    }
+  }
   for (let digit = 0; digit < 10; digit++)
     element("button", { type: "button", textContent: digit, onclick: () => keep(digit) }, part.keep);
   function keep(digit) {
     finish();
     // The strokes go along: a change of a trait may still be waiting to be sent, and a message overtakes it.
-    model.send({ keep: digit, strokes: model.get("strokes") });
+    ask({ keep: digit, strokes: model.get("strokes") });
   }
   function showMine() {
     const { sentence, images, captions = [] } = model.get("mine");
     part.tally.textContent = sentence;
-    strip(part.kept, bytes(images), captions, (i) => model.send({ show: i }));
+    const name = (i) => `Kept drawing ${i + 1}, ${captions[i] === "?" ? "no label" : `a ${captions[i]}`}: put it on the pad`;
+    strip(part.kept, bytes(images), captions, (i) => ask({ show: i }), name);
     part.forget.disabled = part.download.disabled = captions.length === 0;
   }
-  part.forget.onclick = () => model.send({ forget: true });
-  part.download.onclick = () => model.send({ download: true });
+  const view = crypto.getRandomValues(new Uint32Array(1))[0]; // of several views of the pad, one downloads
+  part.forget.onclick = () => ask({ forget: true });
+  part.download.onclick = () => ask({ download: view });
   part.reload.onchange = async () => {
-    if (part.reload.files.length) model.send({ reload: await part.reload.files[0].text() });
+    if (part.reload.files.length) ask({ reload: await part.reload.files[0].text() });
     part.reload.value = "";
   };
-  const receive = ({ file }) => {
-    if (!file) return;
+  const receive = ({ file, download }) => {
+    if (!file || download !== view) return;
     const address = URL.createObjectURL(new Blob([file], { type: "application/json" }));
     element("a", { href: address, download: "my_digits.json" }).click();
     URL.revokeObjectURL(address);

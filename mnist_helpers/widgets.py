@@ -4,6 +4,7 @@ a running notebook and as a still image where nothing runs, as on GitHub."""
 import base64
 import html
 import io
+import zlib
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from .drawing import (
     render,
 )
 from .evaluation import evaluate
-from .models import activations
+from .models import activations, predict_logits
 from .neighbours import SPACES, Judge, Neighbours, first_weights, most_exciting
 from .plotting import plot_prediction
 from .prediction import predict, read_grey
@@ -118,13 +119,15 @@ def mislead(model, image, truth):
 def read_picture(model, examples):
     """Choose one of `examples`, a dict of name to PIL image, or upload a file, and see what `model` makes of it; a
     switch turns the MNIST-style fit off."""
+    own = "your own file"  # joins the examples with the first upload
     chosen = widgets.Dropdown(options=list(examples), description="picture")
-    upload = widgets.FileUpload(accept="image/*", multiple=False, description="your own file")
+    upload = widgets.FileUpload(accept="image/*", multiple=False, description=own)
     style = widgets.ToggleButtons(options=["as MNIST was made", "only shrunk"], style={"button_width": "12em"})
 
     def draw():
-        picture = examples[chosen.value]
-        if upload.value:
+        if chosen.value in examples:
+            picture = examples[chosen.value]
+        else:
             try:
                 picture = Image.open(io.BytesIO(upload.value[0]["content"]))
             except (OSError, Image.DecompressionBombError) as error:
@@ -133,10 +136,12 @@ def read_picture(model, examples):
         prediction = predict(model, grey, fit=style.value == "as MNIST was made")
         return _picture(prediction, original=np.asarray(ImageOps.contain(Image.fromarray(grey), (300, 300))), white=1)
 
-    def forget_upload(change):
-        upload.value = ()
+    def choose_upload(change):
+        if own not in chosen.options:
+            chosen.options = [*examples, own]
+        chosen.value = own
 
-    chosen.observe(forget_upload, "value")
+    upload.observe(choose_upload, "value")
     return Interactive([chosen, upload, style], draw)
 
 
@@ -153,9 +158,9 @@ def draw(model, mnist, *, keep=None):
             they last as long as the pad.
 
     Raises:
-        ImageError: the file `keep` does not hold drawings.
-        ValueError: there is no network, one is none or has no `nn.ReLU`, so that its layers cannot be seen, or a name
-            is no text.
+        ImageError: the file `keep` does not hold drawings, or it is a folder.
+        ValueError: there is no network, one is none, has no `nn.ReLU`, so that its layers cannot be seen, or does not
+            give ten finite logits, or a name is no text.
     """
     return Pad(_named(model), mnist, keep)
 
@@ -195,19 +200,22 @@ class Pad(anywidget.AnyWidget):
     notice = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, models, mnist, keep=None):
-        self.models, self.mnist, self.keep_file = models, mnist, keep
+        self.models, self.mnist = models, mnist
+        self.keep_file = None if keep is None else Path(keep).absolute()  # even if the program changes its folder
+        self.drawings = load_drawings(keep) if keep is not None and self.keep_file.is_file() else []
+        if keep is not None and self.keep_file.is_dir():
+            raise ImageError(f"{keep} is a folder: name a file to keep drawings in")
         name, self.model = next(iter(models.items()))
-        self.judge = Judge(self.model, mnist)
-        self._judges, self._exciting = {name: self.judge}, {}  # by the network's name
+        self._judges, self._exciting, self._checksums = {}, {}, {}  # by the network's name
+        self.judge = self._make_judge(name)
         self._by_pixels = self._mapped = None
         self.drawing, self.prediction = Drawing([]), None
-        self.drawings = load_drawings(keep) if keep is not None and Path(keep).exists() else []
         super().__init__(networks=list(models), network=name)
         self.on_msg(lambda widget, content, buffers: self._receive(content))
         self.observe(lambda change: self._switch(), ["network"])
         self.observe(lambda change: self._look(), ["strokes", "as_mnist", "opened"])
         self.observe(lambda change: self._locate(), ["space"])
-        self.observe(lambda change: self._describe_unit(), ["unit"])
+        self.observe(lambda change: self._describe_unit(), ["unit", "opened"])
         self.observe(lambda change: self._tally(), ["opened"])
         self._look()
 
@@ -233,15 +241,25 @@ class Pad(anywidget.AnyWidget):
         if self.judge is None:
             self._look()
             self.detail, self.place = {}, {}  # they were the other network's
-            self.judge = self._judges[self.network] = Judge(self.model, self.mnist)
+            self.judge = self._make_judge(self.network)
         self._look()
         self._describe_unit()
         self._tally()
+
+    def _make_judge(self, name):
+        self._checksums[name] = _checksum(self.models[name])
+        self._judges[name] = Judge(self.models[name], self.mnist)
+        return self._judges[name]
 
     # At every stroke
 
     def _look(self):
         """Read the drawing anew: the image, the answer, the layers."""
+        if self.judge is not None and self._checksums[self.network] != _checksum(self.models[self.network]):
+            del self._judges[self.network]  # the network was trained on: what was known of it is no longer so
+            self._exciting.pop(self.network, None)
+            self._switch()
+            return
         try:
             self.drawing = Drawing(self.strokes)
         except ImageError as error:
@@ -285,7 +303,7 @@ class Pad(anywidget.AnyWidget):
 
     def _describe_unit(self):
         weights = first_weights(self.model)
-        if weights is None or not 0 <= self.unit < len(weights):
+        if "layers" not in self.opened or weights is None or not 0 <= self.unit < len(weights):
             self.detail = {}
             return
         if self.network not in self._exciting:
@@ -351,8 +369,14 @@ class Pad(anywidget.AnyWidget):
         self._change(lambda drawings: [*drawings, kept])
 
     def forget(self):
-        """Forget the drawing that was kept last."""
-        self._change(lambda drawings: drawings[:-1])
+        """Forget the drawing that was kept last, of those that this pad shows."""
+        last = format_drawings(self.drawings[-1:])
+
+        def without(drawings):  # others may have added theirs to the file
+            places = [place for place, each in enumerate(drawings) if format_drawings([each]) == last]
+            return [each for place, each in enumerate(drawings) if place not in places[-1:]]
+
+        self._change(without)
 
     def reload(self, text):
         """Add the drawings in `text`, the contents of a file of drawings, to those that were kept."""
@@ -367,7 +391,7 @@ class Pad(anywidget.AnyWidget):
         if self.keep_file is None:
             self.drawings = change(self.drawings)
         else:
-            self.drawings = change_drawings(self.keep_file, change)
+            self.drawings = change_drawings(self.keep_file, change, self.drawings)
         self._tally()
 
     def _tally(self):
@@ -397,8 +421,8 @@ class Pad(anywidget.AnyWidget):
                     self.show(position)
                 case {"reload": str(text)}:
                     self.reload(text)
-                case {"download": _}:
-                    self.send({"file": format_drawings(self.drawings)})
+                case {"download": view}:
+                    self.send({"file": format_drawings(self.drawings), "download": view})
             self.notice = ""
         except (ImageError, OSError) as error:
             self.notice = f"{error}."
@@ -416,7 +440,21 @@ def _named(model):
             raise ValueError(f"{name} is no network: give an nn.Module, not {network!r}")
         if not any(isinstance(module, nn.ReLU) for module in network.modules()):
             raise ValueError(f"{name} has no nn.ReLU, after which its layers could be read")
+        try:
+            logits = predict_logits(network, torch.zeros(1, 28, 28, dtype=torch.uint8))
+        except RuntimeError as error:
+            raise ValueError(f"{name} cannot read an image of 28×28 pixels: {error}") from error
+        if logits.shape != (1, 10) or not logits.isfinite().all():
+            raise ValueError(f"{name} answers {logits.tolist()[0]} to a blank image, not ten finite logits")
     return models
+
+
+def _checksum(network):
+    """Of all weights, by which it is seen that a network was trained on."""
+    checksum = 0
+    for tensor in network.state_dict().values():
+        checksum = zlib.crc32(tensor.detach().flatten().view(torch.uint8).cpu().numpy(), checksum)
+    return checksum
 
 
 def _judged(prediction, verdict):

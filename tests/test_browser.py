@@ -232,6 +232,57 @@ def test_the_answer_follows_while_a_stroke_is_still_being_drawn(pad):
     assert pad.strokes()[0][0] == pytest.approx((0.3, 0.25), abs=0.01)
 
 
+def test_a_stroke_that_begins_with_a_rest_is_kept_whole(pad):
+    """The first look is at a dot. What it brings back must not take the place of the stroke."""
+    pad.root.evaluate(
+        """async (root, [points]) => {
+          const pad = root.querySelector("[data-part=pad]"), box = pad.getBoundingClientRect();
+          const act = (kind, [x, y]) => pad.dispatchEvent(new PointerEvent(kind, { pointerId: 1, bubbles: true,
+            clientX: box.left + x * box.width, clientY: box.top + y * box.height }));
+          act("pointerdown", points[0]);
+          await new Promise((done) => setTimeout(done, 300));
+          for (const point of [points[0], ...points]) act("pointermove", point);
+          act("pointerup", points.at(-1));
+        }""",
+        SEVEN,
+    )
+    pad.answers(7)
+    (stroke,) = pad.strokes()
+    assert stroke == pytest.approx(np.array(SEVEN[0]), abs=0.01)
+
+
+def test_keys_and_buttons_in_the_middle_of_a_stroke(pad):
+    mouse, press = pad.page.mouse, pad.page.keyboard.press
+    mouse.move(*pad.at(0.3, 0.25))
+    mouse.down()
+    mouse.move(*pad.at(0.7, 0.25), steps=5)
+    for key in "Escape", "Space", "ArrowLeft", "Backspace", "Delete":
+        press(key)
+    mouse.move(*pad.at(0.45, 0.8), steps=5)
+    mouse.up()
+    pad.answers(7)
+    assert len(pad.strokes()) == 1
+    mouse.move(*pad.at(0.2, 0.2))
+    mouse.down()
+    mouse.move(*pad.at(0.3, 0.3), steps=3)
+    pad.part("clear").evaluate("button => button.click()")  # as another finger would
+    mouse.move(*pad.at(0.4, 0.4), steps=3)
+    mouse.up()
+    expect(pad.sentence).to_contain_text(EMPTY)
+    assert not pad.strokes()
+    pad.draw(ONE)  # and the pen works on
+    pad.answers(1)
+
+
+def test_the_focus_stays_on_the_pad_when_a_button_goes(pad):
+    pad.draw(ONE)
+    pad.answers(1)
+    pad.part("clear").focus()
+    pad.page.keyboard.press("Enter")
+    expect(pad.sentence).to_contain_text(EMPTY)
+    expect(pad.surface).to_be_focused()
+
+
 def test_undo_takes_back_the_last_stroke_and_clear_all(pad):
     expect(pad.part("undo")).to_be_disabled()
     expect(pad.part("clear")).to_be_disabled()
@@ -283,7 +334,7 @@ def test_beyond_the_edge_the_pen_slides_along_it(pad):
         mouse.move(*pad.at(*point), steps=8)
     mouse.move(undo["x"] + 10, undo["y"] + 10, steps=8)
     mouse.up()
-    pad.doubts()
+    expect(pad.part("ink").locator("polyline")).to_have_count(2)
     assert len(pad.strokes()) == 2  # letting go over a button does not press it
     points = pad.strokes()[1]
     assert points.min() == 0
@@ -408,6 +459,11 @@ def test_keys_on_the_pad_are_not_commands_of_the_notebook(pad):
         assert cells() == before
         assert active.inner_text() == chosen
         expect(pad.surface).to_be_focused()
+    pad.draw(ONE)
+    pad.part("undo").focus()
+    for key in "abxdd":
+        pad.page.keyboard.press(key)
+    assert cells() == before
 
 
 def test_arrow_keys_turn_a_switch(pad):

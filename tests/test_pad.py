@@ -85,6 +85,12 @@ def convolutional():
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(600, 10))
 
 
+def network_to(outputs, inputs=784, bias=0.0):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(inputs, 8), nn.ReLU(), nn.Linear(8, outputs))
+    nn.init.constant_(network[-1].bias, bias)
+    return network
+
+
 def digits(raw, count):
     """The images that the pad sends as bytes."""
     assert len(raw) == 784 * count
@@ -621,7 +627,7 @@ def test_a_network_is_made_ready_when_it_is_first_chosen_and_answers_meanwhile(b
 
 def test_what_the_other_network_made_is_gone_while_the_chosen_one_is_made_ready(both_models, small, monkeypatch):
     pad = mh.draw(both_models, small)
-    pad.strokes, pad.unit, pad.opened = SEVEN, 3, ["map"]
+    pad.strokes, pad.unit, pad.opened = SEVEN, 3, ["layers", "map"]
     assert pad.detail
     assert pad.place
     seen, original = [], widgets.Judge
@@ -689,6 +695,9 @@ def test_one_network_needs_no_name(model, small):
         ({"MLP": mh.MLP(), "CNN": "cnn"}, "CNN is no network: give an nn.Module, not 'cnn'"),
         ({"MLP": mh.MLP(), "CNN": mh.CNN}, "CNN is no network"),
         ({"MLP": mh.MLP(), "linear": nn.Linear(784, 10)}, "linear has no nn.ReLU"),
+        ({"five": network_to(5)}, "five answers .* to a blank image, not ten finite logits"),
+        ({"reads 100": network_to(10, 100)}, "reads 100 cannot read an image of 28×28 pixels"),
+        ({"diverged": network_to(10, bias=math.nan)}, "diverged answers .*nan"),
         (None, "is no network: give an nn.Module, not None"),
         ([mh.MLP()], "is no network"),
     ],
@@ -697,6 +706,37 @@ def test_one_network_needs_no_name(model, small):
 def test_what_are_no_networks_is_refused_at_once(networks, message, small):
     with pytest.raises(ValueError, match=message):
         mh.draw(networks, small)
+
+
+def test_a_network_that_was_trained_on_is_judged_anew(small):
+    model = mh.load_pretrained()
+    pad = mh.draw(model, small)
+    pad.strokes, pad.unit = SEVEN, 3
+    judge, exciting = pad.judge, pad._exciting["MLP"]
+    pad.strokes = ONE
+    assert pad.judge is judge  # nothing has changed
+    mh.fit(model, small.train, small.validation, epochs=1, progress=False)
+    pad.strokes = SEVEN
+    assert pad.judge is not judge
+    assert pad._exciting["MLP"] is not exciting
+    new = mh.draw(model, small)
+    new.strokes, new.unit = SEVEN, 3
+    assert (pad.judge.distance, pad.judge.confidence) == (new.judge.distance, new.judge.confidence)
+    assert (pad.seen, pad.detail) == (new.seen, new.detail)
+    judge = pad.judge
+    pad.strokes = ONE
+    assert pad.judge is judge
+
+
+def test_what_excites_a_unit_is_looked_up_only_where_it_is_seen(model, small, monkeypatch):
+    pad = mh.draw(model, small)
+    pad.opened = []
+    monkeypatch.setattr(widgets, "most_exciting", lambda *args: pytest.fail("nobody looks"))
+    pad.unit = 3
+    assert pad.detail == {}
+    monkeypatch.undo()
+    pad.opened = ["layers"]
+    assert pad.detail["sentence"].startswith("Unit 3 of the first layer")
 
 
 # One unit
@@ -880,7 +920,7 @@ def test_the_browser_asks_by_messages(model, small, monkeypatch):
     assert pad.drawings[0].strokes[0].tolist() == SEVEN[0]
     assert sent == []
     receive({"download": True})
-    assert sent == [{"file": format_drawings(pad.drawings)}]
+    assert sent == [{"file": format_drawings(pad.drawings), "download": True}]
     receive({"reload": sent[0]["file"]})
     assert numbers(pad) == [7, 0, 7, 0]
     receive({"show": 2})
@@ -992,9 +1032,32 @@ def test_two_pads_on_one_file_lose_nothing(model, small, tmp_path):
         pad.keep(label)
     assert [drawing.label for drawing in mh.load_drawings(file)] == [1, 2, 3]
     assert numbers(first) == [1, 2, 3]
-    second.forget()
+    second.forget()  # the 2: it has never shown the 3
+    assert [drawing.label for drawing in mh.load_drawings(file)] == numbers(second) == [1, 3]
+    first.forget()  # it shows 1, 2 and 3
     second.reload(format_drawings([mh.Drawing(ONE, 9)]))
-    assert [drawing.label for drawing in mh.load_drawings(file)] == [1, 2, 9]
+    assert [drawing.label for drawing in mh.load_drawings(file)] == [1, 9]
+
+
+def test_drawings_outlive_their_file_and_a_change_of_folder(model, small, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    pad = mh.draw(model, small, keep="mine.json")
+    pad.strokes = SEVEN
+    pad.keep(1)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    pad.keep(2)
+    assert [drawing.label for drawing in mh.load_drawings(tmp_path / "mine.json")] == [1, 2]
+    assert not list((tmp_path / "elsewhere").iterdir())
+    (tmp_path / "mine.json").unlink()
+    pad.keep(3)
+    assert [drawing.label for drawing in mh.load_drawings(tmp_path / "mine.json")] == numbers(pad) == [1, 2, 3]
+
+
+def test_a_folder_is_no_file_to_keep_drawings_in(model, small, tmp_path):
+    mh.save_drawings(tmp_path / "one.json", [mh.Drawing(ONE, 1)])
+    with pytest.raises(mh.ImageError, match="is a folder: name a file"):
+        mh.draw(model, small, keep=tmp_path)
 
 
 def test_a_new_pad_has_the_drawings_of_its_file(model, small, tmp_path):
