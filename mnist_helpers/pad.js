@@ -416,6 +416,7 @@ function render({ model, el }) {
       part.notice.textContent = "Python does not answer. If its kernel was restarted, run the cell again, or reload the page.";
     }
   }
+  const probe = () => ask({}); // when the kernel restarts: without it the pad would look alive, with an old answer
   for (let digit = 0; digit < 10; digit++)
     element("button", { type: "button", textContent: digit, onclick: () => keep(digit) }, part.keep);
   function keep(digit) {
@@ -454,9 +455,11 @@ function render({ model, el }) {
     show();
   }
   model.on("msg:custom", receive);
+  model.on("comm_live_update", probe);
   return () => {
     for (const [trait, show] of Object.entries(shown)) model.off(`change:${trait}`, show);
     model.off("msg:custom", receive);
+    model.off("comm_live_update", probe);
   };
 }
 

@@ -899,3 +899,26 @@ def test_nothing_leaves_the_machine(pad, touched):
         # The app's page may ask for something elsewhere, but its Content-Security-Policy does not let it.
         allowed = {"csp"} if each.name == "app" else set()
         assert {how for url, how in each.requests if not url.startswith(own)} <= allowed
+
+
+def choose(pad, menu, command):
+    pad.page.get_by_role("menuitem", name=menu, exact=True).click()
+    pad.page.locator(f".lm-Menu [data-command='{command}']").click()
+
+
+@only_lab
+def test_without_its_kernel_the_pad_says_so_until_the_cell_is_run_again(front):
+    """The last test of the notebook: it takes the kernel away from the others."""
+    front.reset()
+    front.draw(ONE)
+    front.answers(1)
+    choose(front, "Kernel", "kernelmenu:restart")
+    front.page.locator(".jp-Dialog .jp-mod-accept").click()
+    expect(front.part("notice")).to_contain_text("Python does not answer")
+    front.screenshot("kernel_gone")
+    choose(front, "Run", "runmenu:run-all")
+    expect(front.sentence).to_contain_text(EMPTY, timeout=120_000)
+    expect(front.part("notice")).to_be_empty()
+    front.draw(SEVEN)
+    front.answers(7)
+    assert not front.errors
