@@ -261,7 +261,7 @@ PEERS = {
     "official": Peer(
         "PyTorch's official example",
         official,
-        5,
+        14,
         "DataLoader, Adadelta 1.0, times 0.7 every epoch, batch 64; ends at 99 %",
         LOADER,
     ),
