@@ -427,7 +427,7 @@ function render({ model, el }) {
   function showMine() {
     const { sentence, images, captions = [] } = model.get("mine");
     part.tally.textContent = sentence;
-    const name = (i) => `Kept drawing ${i + 1}, ${captions[i] === "?" ? "no label" : `a ${captions[i]}`}: put it on the pad`;
+    const name = (i) => `Kept drawing ${i + 1}, ${captions[i] === "?" ? "no label" : `label ${captions[i]}`}: put it on the pad`;
     strip(part.kept, bytes(images), captions, (i) => ask({ show: i }), name);
     part.forget.disabled = part.download.disabled = captions.length === 0;
   }

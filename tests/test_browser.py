@@ -575,6 +575,22 @@ def test_what_a_unit_looks_for(pad):
     expect(layer).to_be_focused()
 
 
+@only_app
+def test_keys_choose_a_unit_of_a_network_that_has_fewer(pad):
+    pad.draw(SEVEN)
+    pad.answers(7)
+    layer = pad.part("layers").locator("canvas").first
+    layer.click()
+    expect(pad.part("unit")).to_contain_text(re.compile(r"^Unit \d\d of the first layer"), timeout=60_000)
+    pad.part("network").get_by_label("CNN", exact=True).check()
+    expect(pad.part("verdict")).to_have_text(re.compile("^[7?]$"), timeout=180_000)
+    expect(pad.part("unit")).to_be_empty()  # of its 16 units none is the one that was chosen
+    for key, unit in ("ArrowRight", 0), ("ArrowRight", 1), ("ArrowDown", 9):
+        layer.focus()
+        pad.page.keyboard.press(key)
+        expect(pad.part("unit")).to_contain_text(f"Unit {unit} of the first layer", timeout=60_000)
+
+
 def test_where_a_digit_lives(pad):
     pad.open("map")
     pad.draw(SEVEN)
@@ -760,6 +776,7 @@ def test_everything_has_a_name(pad):
     assert {role for role, name in named} >= {"button", "radio", "application", "image"}
     assert all(name.strip() for role, name in named)
     wanted = ["Undo", "Clear", "as drawn", "as MNIST was made", "the pixels", "Forget the last", "Download"]
+    wanted += ["Kept drawing 1, label 7: put it on the pad"]
     wanted += ["MLP", "CNN"] if pad.name == "app" else []
     assert {*wanted, "Reload a file", *"0123456789"} <= {name for role, name in named}
 
