@@ -112,7 +112,8 @@ def browser_share(drawings, executable):
         late = [milliseconds for milliseconds in taken[10:] if milliseconds > 0]  # else it was all looked at before
         print(f"Browser, end of a stroke to painted bars: {summary(late)}")
         for name, sizes in (("from the browser", up), ("to the browser", down)):
-            print(f"Bytes a stroke {name}: median {statistics.median(sizes):,.0f}, largest {max(sizes):,}")
+            middle, largest = statistics.median(sizes), max(sizes)
+            print(f"Bytes a stroke {name}: median {middle:,.0f}, largest {largest:,} (n = {len(sizes)})")
         browser.close()
 
 

@@ -1,6 +1,6 @@
 """The course's networks against known peers, each in its own standard way, on this machine in one run.
 
-    python benchmarks/peers.py                       everything (an hour on two quiet cores)
+    python benchmarks/peers.py                       everything (a good hour on two quiet cores)
     python benchmarks/peers.py --seeds 1             everything once
     python benchmarks/peers.py cnn-short official    only these, merged into the stored results of this machine
     python benchmarks/peers.py --quick               a few hundred images and one epoch: does all of it work?
