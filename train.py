@@ -44,8 +44,11 @@ def show(model, split):
     label = int(split.labels[0])
     axes = mh.plot_prediction(mh.predict(model, split.images[0]), truth=label)
     if plt.get_backend().lower() == "agg":  # what Matplotlib takes where it finds no display
-        axes[0].figure.savefig(PICTURE)
-        print(f"The picture is in {PICTURE}.")
+        try:
+            axes[0].figure.savefig(PICTURE)
+            print(f"The picture is in {PICTURE}.")
+        except OSError as error:  # the network, which matters more, is saved elsewhere
+            print(f"The picture could not be saved: {error}.")
     else:
         plt.show()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from hardware import describe, fit, store
 
 import mnist_helpers as mh
-from mnist_helpers.data import atomic_write
+from mnist_helpers.atomic import atomic_write
 
 RECIPE = {"epochs": 120, "augment": mh.Augmentation(rotation=10, shift=2, scale=0.1, shear=10)}
 FOLDER = Path(__file__).resolve().parent.parent / "mnist_helpers" / "pretrained"

@@ -21,7 +21,7 @@ from hardware import describe, fit, store
 from torch import nn
 
 import mnist_helpers as mh
-from mnist_helpers.data import atomic_write
+from mnist_helpers.atomic import atomic_write
 
 RECIPE = {
     "epochs": 30,

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 import mnist_helpers as mh
-from mnist_helpers.training import sensible_threads
+from mnist_helpers.devices import sensible_threads
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCH_SIZE = 512  # fit's default

@@ -4,11 +4,11 @@ import json
 import platform
 from pathlib import Path
 
+import joblib
 import torch
 
 import mnist_helpers as mh
-from mnist_helpers.data import atomic_write
-from mnist_helpers.training import usable_cores
+from mnist_helpers.atomic import atomic_write
 
 
 def describe():
@@ -21,7 +21,7 @@ def describe():
             name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
         except (OSError, StopIteration):
             name = platform.processor() or platform.machine()
-    return f"{name}, {usable_cores()} cores, Python {platform.python_version()}, PyTorch {torch.__version__}"
+    return f"{name}, {joblib.cpu_count()} cores, Python {platform.python_version()}, PyTorch {torch.__version__}"
 
 
 def fit(*arguments, **options):

@@ -26,6 +26,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import joblib
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -33,7 +34,7 @@ from hardware import describe, fit, store
 from torch import nn
 
 import mnist_helpers as mh
-from mnist_helpers.training import sensible_threads, usable_cores
+from mnist_helpers.devices import sensible_threads
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = (0.98, 0.99, 0.995)  # accuracies on validation that the time is taken to
@@ -341,7 +342,7 @@ def cost(quick):
     """Seconds of an epoch of 55,000 images by threads and batch size, for our networks: measured on a fifth of it."""
     mnist = load(quick)
     some, rows = mnist.train[-11_000:], []
-    counts = sorted({min(2**power, usable_cores()) for power in range(10)})
+    counts = sorted({min(2**power, joblib.cpu_count()) for power in range(10)})
     for threads in counts[:1] if quick or some.images.device.type != "cpu" else counts:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # so that fit takes it for the user's choice
         torch.set_num_threads(threads)

@@ -13,7 +13,7 @@ import statistics
 from hardware import describe, fit, store
 
 import mnist_helpers as mh
-from mnist_helpers.training import sensible_threads
+from mnist_helpers.devices import sensible_threads
 
 SEEDS = 5
 FEW = 1000  # test images for the mean over the severities, which takes five times as many evaluations

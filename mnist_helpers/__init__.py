@@ -1,43 +1,39 @@
-"""Helpers of the course:
-data → models → training → evaluation → corruptions → robustness →
-drawing → prediction → neighbours → plotting → widgets.
+"""Helpers of the course.
 
-Neighbours, figures and widgets are imported when first used, so that a program that only trains needs none of them.
+The core is a row of rooms, each of which imports only from its left:
+
+    atomic → idx → download → sources → data → images → batches →
+    models → devices → processes → optimizer → history → settings → archive → checkpoints → resuming → training →
+    evaluation → stored → pictures → fitting → prediction → plotting → widgets
+
+Two wings import from the core, and never the other way round:
+
+    pad/     strokes → drawings → neighbours → judge → units → panels → widget
+    beyond/  corruptions → attacks → confidence → torchrun → search → storage → mislead
+
+`tune.py` is a program and imported by none. Figures, widgets and wings are imported when first used, so that a program
+that only trains needs none of them.
 """
 
 from importlib import import_module
 
-from .corruptions import CORRUPTIONS, corrupt
-from .data import (
-    MEAN,
-    STD,
-    Augmentation,
-    Batches,
-    DataError,
-    Split,
-    affine,
-    load_mnist,
-    normalize,
-)
-from .drawing import Drawing, ImageError, as_split, load_drawings, render, save_drawings
-from .evaluation import calibration, evaluate, load_results, wilson_interval
+from .archive import CheckpointError
+from .batches import Batches
+from .checkpoints import load_checkpoint, save_checkpoint
+from .data import Split, load_mnist
+from .devices import pick_device, set_seed
+from .evaluation import calibration, evaluate, wilson_interval
+from .history import History
+from .idx import DataError
+from .images import MEAN, STD, Augmentation, affine, normalize
 from .models import CNN, MLP, Ensemble, activations, count_parameters, predict_logits
-from .prediction import predict, to_mnist
-from .robustness import attack, fit_temperature, prediction_sets
-from .training import (
-    CheckpointError,
-    History,
-    fit,
-    join_processes,
-    load_checkpoint,
-    load_pretrained,
-    pick_device,
-    save_checkpoint,
-    set_seed,
-)
+from .stored import load_pretrained, load_results
+from .training import fit
 
 _LATER = {
-    "neighbours": ("Judge", "Neighbours"),
+    "pictures": ("ImageError",),
+    "fitting": ("to_mnist",),
+    "prediction": ("predict",),
     "plotting": (
         "plot_calibration",
         "plot_confusion",
@@ -49,13 +45,22 @@ _LATER = {
         "plot_probabilities",
         "plot_weights",
     ),
-    "widgets": ("browse", "draw", "mislead", "read_picture", "transform"),
+    "widgets": ("browse", "read_picture", "transform"),
+    "pad.strokes": ("Drawing", "render"),
+    "pad.drawings": ("as_split", "load_drawings", "save_drawings"),
+    "pad.neighbours": ("Neighbours",),
+    "pad.judge": ("Judge",),
+    "pad.widget": ("draw",),
+    "beyond.corruptions": ("CORRUPTIONS", "corrupt"),
+    "beyond.attacks": ("attack",),
+    "beyond.confidence": ("fit_temperature", "prediction_sets"),
+    "beyond.torchrun": ("join_processes",),
+    "beyond.mislead": ("mislead",),
 }
 _ROOM = {name: room for room, names in _LATER.items() for name in names}
 
 __all__ = [
     "CNN",
-    "CORRUPTIONS",
     "MEAN",
     "MLP",
     "STD",
@@ -63,37 +68,24 @@ __all__ = [
     "Batches",
     "CheckpointError",
     "DataError",
-    "Drawing",
     "Ensemble",
     "History",
-    "ImageError",
     "Split",
     "activations",
     "affine",
-    "as_split",
-    "attack",
     "calibration",
-    "corrupt",
     "count_parameters",
     "evaluate",
     "fit",
-    "fit_temperature",
-    "join_processes",
     "load_checkpoint",
-    "load_drawings",
     "load_mnist",
     "load_pretrained",
     "load_results",
     "normalize",
     "pick_device",
-    "predict",
     "predict_logits",
-    "prediction_sets",
-    "render",
     "save_checkpoint",
-    "save_drawings",
     "set_seed",
-    "to_mnist",
     "wilson_interval",
     *_ROOM,
 ]

@@ -1,16 +1,13 @@
-"""Evaluation: accuracy with its interval, the confusion matrix, the most confident mistakes, calibration, and the
-stored results of the long runs."""
+"""Evaluation: accuracy with its interval, the confusion matrix, the most confident mistakes, and calibration."""
 
-import json
 import math
 from dataclasses import dataclass
-from importlib.resources import files
 
 import torch
 import torch.nn.functional as F
 
+from .devices import sensible_threads
 from .models import predict_logits
-from .training import sensible_threads
 
 
 @dataclass(frozen=True)
@@ -48,10 +45,9 @@ def evaluate(model, split):
     """Evaluate `model` on a `Split` and return the `Evaluation`. Every image weighs the same.
 
     Raises:
-        ValueError: the split is empty, or has probabilities for labels.
+        ValueError: the split is empty, holds impossible numbers, or has probabilities for labels.
     """
-    if len(split) == 0:
-        raise ValueError("the split is empty: there is nothing to evaluate")
+    split.check_values()
     if split.labels.dim() != 1:
         raise ValueError("to be evaluated, a split needs one label (N,) for each image, not probabilities (N, 10)")
     with sensible_threads():
@@ -109,17 +105,3 @@ def calibration(result, bins=10):
     mean_accuracy = torch.bincount(index, right, minlength=bins) / counts
     gap = (mean_accuracy - mean_confidence).abs().nan_to_num()
     return Calibration(mean_confidence, mean_accuracy, counts, (gap * counts).sum().item() / len(right))
-
-
-def load_results(name):
-    """What a run too long for a notebook has measured: a dict with the `"command"` that made it, the `"hardware"` it
-    ran on, and the `"results"`, from `results/NAME.json` beside this file.
-
-    Raises:
-        ValueError: there are no results of that name.
-    """
-    folder = files("mnist_helpers") / "results"
-    names = sorted(path.name.removesuffix(".json") for path in folder.iterdir() if path.name.endswith(".json"))
-    if name not in names:
-        raise ValueError(f"there are no stored results {name!r}: choose one of {names}")
-    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))

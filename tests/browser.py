@@ -19,7 +19,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 from playwright.sync_api import expect
 
-from mnist_helpers.drawing import Drawing, render
+from mnist_helpers.pad.strokes import Drawing, render
 
 ROOT = Path(__file__).resolve().parent.parent
 SCREENSHOTS = ROOT / "screenshots"

@@ -1,5 +1,5 @@
 """A small MNIST of noise, servers on this machine that offer it (in good order or broken), and other processes that
-load it: what the tests of `data.py` need, so that they can do without the real files and without a network."""
+load it: what the tests of the files need, so that they can do without the real files and without a network."""
 
 import gzip
 import hashlib
@@ -7,7 +7,6 @@ import http.server
 import io
 import os
 import signal
-import tempfile
 import threading
 from collections import Counter
 from contextlib import redirect_stderr, redirect_stdout
@@ -16,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mnist_helpers import data
+from mnist_helpers import data, idx
 
-TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = NAMES = tuple(data.FILES)
+TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = NAMES = tuple(idx.FILES)
 
 
 # The files
@@ -37,14 +36,14 @@ def arrays():
     return made
 
 
-def idx(array):
+def to_idx(array):
     """The bytes of an IDX file: 0, 0, the type (8: unsigned byte), the number of dimensions, the shape, the values."""
     return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
 
 
 @cache
 def raw(name):
-    return idx(arrays()[name])
+    return to_idx(arrays()[name])
 
 
 @cache
@@ -53,7 +52,7 @@ def packed(name):
 
 
 def files():
-    """What stands for `data.FILES`."""
+    """What stands for `idx.FILES`."""
     return {name: (hashlib.sha256(raw(name)).hexdigest(), array.shape) for name, array in arrays().items()}
 
 
@@ -150,6 +149,34 @@ def other_data(handler, body):
     sound(handler, gzip.compress(unpacked[:-1] + bytes([unpacked[-1] ^ 1]), 1))
 
 
+def endless(handler, body):
+    """Never stops sending, as fast as it is read."""
+    handler.send_response(200)
+    handler.end_headers()
+    while not handler.server.closing.is_set():
+        handler.wfile.write(bytes(1 << 16))
+
+
+def drip(handler, body):
+    """A few bytes at a time, often enough never to seem dead."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", len(body))
+    handler.end_headers()
+    for byte in body:
+        handler.wfile.write(bytes([byte]))
+        handler.wfile.flush()
+        if handler.server.closing.wait(0.05):
+            return
+
+
+def packed_once_more(handler, body):
+    """A small answer that a client which unpacks what it receives would turn into a thousand times as much."""
+    handler.send_response(200)
+    handler.send_header("Content-Encoding", "gzip")
+    handler.end_headers()
+    handler.wfile.write(gzip.compress(bytes(100_000_000), 9))
+
+
 def not_found(handler, body):
     handler.send_error(404)
 
@@ -197,13 +224,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 # Other processes
 
 
-def load(pipe, go, files, cache, mirrors, temporary, prepare):
+def load(pipe, go, files, cache, mirrors, prepare):
     """Run in another process: load MNIST and send what came of it through `pipe`; if there is an event `go`, send that
     all is ready and wait for it first."""
     os.environ.pop("MNIST_DATA", None)
     os.environ["NO_PROXY"] = "*"
-    data.FILES = files
-    tempfile.tempdir = temporary
+    idx.FILES = files
     if prepare:
         prepare()
     if go:

@@ -34,7 +34,8 @@ from browser import (
 from playwright.sync_api import TimeoutError, expect, sync_playwright
 
 import mnist_helpers as mh
-from mnist_helpers.drawing import Drawing, load_drawings, render
+from mnist_helpers.pad.drawings import load_drawings
+from mnist_helpers.pad.strokes import Drawing, render
 from scripts.browser import HOW, find
 
 expect.set_options(timeout=PATIENCE)

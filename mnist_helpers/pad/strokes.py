@@ -1,31 +1,25 @@
-"""Drawing: the strokes of a pen as vectors, the 28×28 image that they make, and files of drawings with their labels."""
+"""The strokes of a pen as vectors, and the 28×28 image that they make."""
 
-import json
+import functools
 import math
 import operator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 
-from .data import Split, atomic_write
+from ..fitting import on_canvas, place, to_bytes
+from ..pictures import ImageError
 
 PEN = 2.4  # pixels of the 28×28 image; with it, the recorded drawings hold as much ink as MNIST's digits
 SMALLEST = 1 / 28  # of the pad's side; a fitted drawing smaller than this is a dot, not a digit to be magnified
 MAX_POINTS = 100_000  # hours of drawing; a file with more is refused
 NO_STROKES = "strokes are lists of points (x, y), each two numbers from 0 to 1"
-RECORDED = Path(__file__).parent / "drawings.json"
-
-
-class ImageError(ValueError):
-    """A picture or drawing cannot be read as a digit; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """Strokes of a pen on a square pad, and the digit that was meant.
+    """Strokes of a pen on a square pad, and the digit that was meant. Two with the same content are equal.
 
     Attributes:
         strokes: a sequence of strokes, each a sequence of points `(x, y)`: x to the right, y down, both from 0 to 1.
@@ -51,6 +45,23 @@ class Drawing:
         if not isinstance(self.style, str):
             raise ImageError(f"the style of a drawing is text, not {self.style!r:.40}")
         object.__setattr__(self, "strokes", _strokes(self.strokes))
+
+    @functools.cached_property
+    def _content(self):
+        points = tuple(stroke.tobytes() for stroke in self.strokes)
+        return points, self.label, self.pen, self.style
+
+    def __eq__(self, other):
+        return isinstance(other, Drawing) and self._content == other._content
+
+    def __hash__(self):
+        return hash(self._content)
+
+    def to_mnist(self, *, fit=True):
+        """The image of this drawing: see `render`. Raises `ImageError` if it has no strokes."""
+        if not self.strokes:
+            raise ImageError("the drawing is blank: it has no strokes")
+        return render(self, fit=fit)
 
     def __repr__(self):
         what = "" if self.label is None else f" of a {self.label}"
@@ -95,23 +106,14 @@ def render(drawing, *, fit=True):
     if not drawing.strokes:
         return torch.zeros(28, 28, dtype=torch.uint8)
     if not fit:
-        return _to_bytes(_ink([28 * stroke for stroke in drawing.strokes], drawing.pen, (28, 28)))
+        return to_bytes(_ink([28 * stroke for stroke in drawing.strokes], drawing.pen, (28, 28)))
     points = np.concatenate(drawing.strokes)
     low, extent = points.min(0), np.ptp(points, axis=0)
     scale = (20 - drawing.pen) / max(extent.max(), SMALLEST)
     width, height = (math.ceil(round(side, 6)) for side in extent * scale + drawing.pen)
     paths = [(stroke - low) * scale + drawing.pen / 2 for stroke in drawing.strokes]
     digit = _ink(paths, drawing.pen, (height, width))
-    canvas = np.zeros((28, 28), np.float32)
-    top, left = place(digit.sum(1)), place(digit.sum(0))
-    canvas[top : top + height, left : left + width] = digit
-    return _to_bytes(canvas)
-
-
-def place(mass):
-    """Where to put a strip of ink `mass (n,)`, n ≤ 20, among 28: its centre of mass goes to [13.5, 14.5)."""
-    centre = float(np.average(np.arange(len(mass)), weights=mass.astype(np.float64)))
-    return min(max(math.ceil(round(13.5 - centre, 4)), 0), 28 - len(mass))  # rounded: 2.00001 is 2
+    return to_bytes(on_canvas(digit, place(digit.sum(1)), place(digit.sum(0))))
 
 
 def _ink(paths, pen, shape):
@@ -128,81 +130,3 @@ def _ink(paths, pen, shape):
         squared = (right - along * dx) ** 2 + (down - along * dy) ** 2
         nearest = np.minimum(nearest, squared.min(1))
     return np.clip(pen / 2 + 0.5 - np.sqrt(nearest), 0, 1).reshape(shape)
-
-
-def _to_bytes(ink):
-    strongest = ink.max()
-    return torch.from_numpy((ink * (255 / strongest if strongest else 0)).round().astype(np.uint8))
-
-
-def as_split(drawings, *, fit=True):
-    """Labelled drawings as a `Split` that `evaluate` and training take; see `render` for `fit`.
-
-    Raises:
-        ImageError: there are no drawings, or one has no label or no strokes.
-    """
-    if not drawings:
-        raise ImageError("there are no drawings yet: draw some and keep them first")
-    for number, drawing in enumerate(drawings):
-        if drawing.label is None or not drawing.strokes:
-            raise ImageError(f"drawing {number} has no {'label' if drawing.strokes else 'strokes'}")
-    images = torch.stack([render(drawing, fit=fit) for drawing in drawings])
-    return Split(images, torch.tensor([drawing.label for drawing in drawings]))
-
-
-def load_drawings(path=RECORDED):
-    """The `Drawing`s in the file `path`, or in all `.json` files of a folder, such as a class's, by name.
-
-    Without a path: the drawings that come with the course.
-
-    Raises:
-        FileNotFoundError: there is no such file or folder, or no `.json` file in it.
-        ImageError: a file does not hold drawings; names it.
-    """
-    path = Path(path)
-    files = [path]
-    if path.is_dir():  # without hidden files, such as those that macOS leaves beside others
-        files = sorted(file for file in path.glob("*.json") if file.is_file() and not file.name.startswith("."))
-    if not files or not files[0].is_file():
-        raise FileNotFoundError(f"there are no drawings in {str(path)!r}")
-    return [drawing for file in files for drawing in parse_drawings(file.read_bytes(), file.name)]
-
-
-def parse_drawings(text, name="the file"):
-    """The list of `Drawing`s in the JSON `text` that `save_drawings` wrote; `name` is for the message of an
-    `ImageError`."""
-    try:
-        entries = json.loads(text)["drawings"]
-        if not isinstance(entries, list):
-            raise TypeError("the drawings are no list")
-        return [Drawing(**entry) for entry in entries]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        reason = f": {error}" if isinstance(error, ImageError) else ""
-        raise ImageError(f"{name} does not hold drawings that were saved here{reason}") from error
-
-
-def format_drawings(drawings):
-    """The JSON text of a list of `Drawing`s, one a line, coordinates to three decimals of the pad."""
-    lines = []
-    for drawing in drawings:
-        entry = {"label": drawing.label, "pen": drawing.pen, "style": drawing.style}
-        entry["strokes"] = [stroke.round(3).tolist() for stroke in drawing.strokes]
-        lines.append(json.dumps(entry, separators=(",", ":")))
-    return '{"drawings": [\n' + ",\n".join(lines) + "\n]}\n"
-
-
-def save_drawings(path, drawings):
-    """Write `drawings` to `path`, whole or not at all."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(format_drawings(drawings), encoding="utf-8")
-
-
-def change_drawings(path, change, otherwise=()):
-    """Replace the drawings in the file `path`, or those of `otherwise` if there is none, by `change(drawings)`, and
-    return these. Several programs may change it at once. Raises as `load_drawings` does, and leaves a file that it
-    cannot read as it is."""
-    path = Path(path)
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        drawings = change(load_drawings(path) if path.exists() else list(otherwise))
-        save_drawings(path, drawings)
-    return drawings

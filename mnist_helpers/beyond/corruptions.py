@@ -6,7 +6,7 @@ import numbers
 import torch
 import torch.nn.functional as F
 
-from .data import affine
+from ..images import affine
 
 SEVERITIES = range(1, 6)
 _CHUNK = 250  # images at a time: so few stay in the processor's cache, which makes it several times as quick

@@ -1,0 +1,1 @@
+"""What only the later notebooks need: corruptions, attacks and honest confidence, searches, several processes."""

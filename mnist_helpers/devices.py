@@ -1,0 +1,112 @@
+"""What a training runs on: the device, its random numbers, and on a CPU the threads and the memory."""
+
+import copy
+import ctypes
+import os
+import random
+import sys
+import time
+from contextlib import contextmanager, suppress
+
+import joblib
+import numpy as np
+import torch
+
+from .models import MLP
+
+_THREADS_AT_IMPORT = torch.get_num_threads()
+_MOST_THREADS = 4  # our layers are too small to gain from more
+_CLEAR_GAIN = 1.15  # several threads must be so many times as quick as one: less is noise, and costs a core
+_TURN = 0.015  # seconds that each number of threads is tried for, in each of
+_TURNS = 3  # turns
+_quickest = {}  # what quick_threads has decided
+
+
+def pick_device(name="auto"):
+    """The `torch.device` called `name`; `"auto"` takes CUDA, else Apple's MPS, else the CPU.
+
+    Raises:
+        ValueError: `name` is unknown, or this machine has no such device.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(f"device {name!r} cannot be used here ({reason}); try 'auto' or 'cpu'") from error
+    return device
+
+
+def set_seed(seed):
+    """Seed Python's, NumPy's and PyTorch's global generators, on every device."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - seeds the global generator for code that still uses it
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def sensible_threads(count=None, model=None, batch_size=512):
+    """Compute with `count` threads, by default `quick_threads(model, batch_size)`, afterwards as before, and yield how
+    many they are. A number that the user has chosen, by `OMP_NUM_THREADS`, `MKL_NUM_THREADS` or
+    `torch.set_num_threads`, is left alone."""
+    before = torch.get_num_threads()
+    if "OMP_NUM_THREADS" in os.environ or "MKL_NUM_THREADS" in os.environ or before != _THREADS_AT_IMPORT:
+        count = before
+    count = count or quick_threads(model, batch_size)
+    torch.set_num_threads(count)
+    try:
+        yield count
+    finally:
+        torch.set_num_threads(before)
+
+
+def quick_threads(model=None, batch_size=512):
+    """As many threads as PyTorch would take, but at most four and no more than there are cores; or one, unless several
+    are clearly quicker. They often are not: threads wait for each other at every layer, in vain if a layer is small,
+    and for long if other programs want the cores too.
+
+    A few steps of training decide, of a copy of `model` (by default an `MLP`; one on a GPU counts as that) with
+    `batch_size` images. It is decided once in a process for each kind of network and batch size, because the last bits
+    of a training depend on it.
+    """
+    most = min(_THREADS_AT_IMPORT, joblib.cpu_count(), _MOST_THREADS)
+    if most == 1:
+        return 1
+    on_cpu = model is not None and next(model.parameters()).device.type == "cpu"
+    kind = (tuple(weights.shape for weights in model.parameters()) if on_cpu else None, batch_size)
+    if kind not in _quickest:
+        before = torch.get_num_threads()
+        with torch.random.fork_rng(devices=[]):  # whoever seeds and then trains gets the same numbers as without
+            network, images = copy.deepcopy(model) if on_cpu else MLP(), torch.ones(batch_size, 1, 28, 28)
+            many = one = 0.0
+            for _ in range(_TURNS):  # in turn: what else the machine does changes meanwhile
+                many += _seconds_a_step(network, images, most)
+                one += _seconds_a_step(network, images, 1)
+        torch.set_num_threads(before)
+        _quickest[kind] = most if _CLEAR_GAIN * many < one else 1
+    return _quickest[kind]
+
+
+def _seconds_a_step(network, images, threads):
+    """Time of a step of training without the optimizer, with `threads` threads."""
+    torch.set_num_threads(threads)
+    network(images).sum().backward()  # starts the threads
+    steps, start = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < _TURN:
+        network(images).sum().backward()
+        steps += 1
+    return elapsed / steps
+
+
+def keep_memory():
+    """Let the C library keep what is freed for the next batch. By default it gives large pieces back to the system,
+    which has to clear them again in every step: up to a quarter of the time of a CNN's epoch."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library than glibc
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
+            mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD

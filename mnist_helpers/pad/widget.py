@@ -1,0 +1,286 @@
+"""The drawing pad as a widget: what the browser records comes in, what is to be shown goes out."""
+
+import base64
+import zlib
+from pathlib import Path
+
+import anywidget
+import torch
+import traitlets
+from torch import nn
+
+from ..devices import sensible_threads
+from ..models import predict_logits
+from ..pictures import ImageError
+from ..prediction import predict
+from ..widgets import picture_and_sentence
+from . import panels
+from .drawings import change_drawings, format_drawings, load_drawings, parse_drawings
+from .judge import Judge
+from .neighbours import SPACES, Neighbours
+from .strokes import PEN, Drawing, render
+
+HERE = Path(__file__).parent
+EMPTY = "The pad is empty. Draw a digit with mouse, finger, pen or keys."
+
+
+def draw(model, mnist, *, keep=None):
+    """A pad to draw digits on, and everything that `model` makes of them, live; see `Pad`.
+
+    Args:
+        model: a network from normalised images `(N, 1, 28, 28)` to logits `(N, 10)`; or several, a dict of name to
+            network, among which the pad lets one choose. The first is shown first. The others are made ready when they
+            are first chosen, which takes seconds.
+        mnist: its training digits serve as neighbours, its validation digits set the limits of `Judge`, and its test
+            digits make the map.
+        keep: a file that drawings kept with their label are added to, and read from first if it exists; without it
+            they last as long as the pad.
+
+    Raises:
+        ImageError: the file `keep` does not hold drawings, or it is a folder.
+        ValueError: there is no network, one is none, has no `nn.ReLU`, so that its layers cannot be seen, or does not
+            give ten finite logits, or a name is no text.
+    """
+    return Pad(_named(model), mnist, keep)
+
+
+class Pad(anywidget.AnyWidget):
+    """The drawing pad. The browser records strokes and shows what is computed here, at every stroke.
+
+    Attributes:
+        networks: the names of the networks; `network`: the chosen one, set it to choose.
+        strokes: lists of points `[x, y]` from 0 to 1; set them to draw from Python.
+        as_mnist: whether the strokes are made an image as MNIST was made, or as drawn; see `render`.
+        opened: the open panels among "layers", "map" and "mine". What is hidden is not computed.
+        space: of the map, one of `SPACES`.
+        unit: the chosen unit of the first layer, or -1.
+        model, judge: the chosen network and its `Judge`.
+        drawing: the present `Drawing`; the last one, should `strokes` not be readable.
+        prediction: the `Prediction` for it, None if the pad is empty.
+        drawings: the `Drawing`s that were kept.
+    """
+
+    _esm = HERE / "pad.js"
+    _css = HERE / "pad.css"
+    networks = traitlets.List().tag(sync=True)
+    network = traitlets.Unicode().tag(sync=True)
+    strokes = traitlets.List().tag(sync=True)
+    as_mnist = traitlets.Bool(True).tag(sync=True)
+    opened = traitlets.List(["layers"]).tag(sync=True)
+    space = traitlets.Enum(SPACES, SPACES[0]).tag(sync=True)
+    unit = traitlets.Int(-1).tag(sync=True)
+    pen = traitlets.Float(PEN, read_only=True).tag(sync=True)
+    # What the browser shows: the answer, the chosen unit, the map, the place on it, the kept drawings, a complaint.
+    seen = traitlets.Dict().tag(sync=True)
+    detail = traitlets.Dict().tag(sync=True)
+    map = traitlets.Dict().tag(sync=True)
+    place = traitlets.Dict().tag(sync=True)
+    mine = traitlets.Dict().tag(sync=True)
+    notice = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, models, mnist, keep=None):
+        self.models, self.mnist = models, mnist
+        self.keep_file = None if keep is None else Path(keep).absolute()  # even if the program changes its folder
+        self.drawings = load_drawings(keep) if keep is not None and self.keep_file.is_file() else []
+        if keep is not None and self.keep_file.is_dir():
+            raise ImageError(f"{keep} is a folder: name a file to keep drawings in")
+        name, self.model = next(iter(models.items()))
+        # What is known of each network, by its name: judge, units, kept drawings that it reads right, and the checksum
+        # of the weights that all this belongs to.
+        self._judges, self._units, self._right, self._checksums = {}, {}, {}, {}
+        self.judge = self._make_judge(name)
+        self._by_pixels = self._mapped = self._near = None
+        self.drawing, self.prediction = Drawing([]), None
+        super().__init__(networks=list(models), network=name)
+        self.on_msg(lambda widget, content, buffers: self._receive(content))
+        self.observe(lambda change: self._switch(), ["network"])
+        self.observe(lambda change: self._look(), ["strokes", "as_mnist", "opened"])
+        self.observe(lambda change: self._locate(), ["space"])
+        self.observe(lambda change: self._describe_unit(), ["unit", "opened"])
+        self.observe(lambda change: self._tally(), ["opened"])
+        self._look()
+
+    @traitlets.validate("network")
+    def _known(self, proposal):
+        if proposal["value"] not in self.models:
+            raise traitlets.TraitError(f"the network is one of {list(self.models)}, not {proposal['value']!r}")
+        return proposal["value"]
+
+    def __repr__(self):
+        return f"Drawing pad: {self.seen['sentence']}"
+
+    def _repr_mimebundle_(self, **kwargs):
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        if self.prediction is not None:
+            picture, _ = picture_and_sentence(self.prediction, original=render(self.drawing, fit=False).numpy())
+            data["image/png"] = base64.b64encode(picture).decode()
+        return data, metadata
+
+    # The network
+
+    def _switch(self):
+        """Show what the chosen network makes of everything. It answers at once; its judge takes seconds to make."""
+        self.model, self.judge = self.models[self.network], self._judges.get(self.network)
+        if self.judge is None:
+            self._look()
+            self.detail, self.place = {}, {}  # they were the other network's
+            self.judge = self._make_judge(self.network)
+        self._look()
+        self._describe_unit()
+        self._tally()
+
+    def _make_judge(self, name):
+        model = self.models[name]
+        self._checksums[name] = _checksum(model)
+        self._units[name], self._right[name] = panels.Units(model, self.mnist.train), {}
+        self._judges[name] = Judge(model, self.mnist)
+        return self._judges[name]
+
+    # At every stroke
+
+    def _look(self):
+        """Read the drawing anew: the image, the answer, the layers."""
+        if self.judge is not None and self._checksums[self.network] != _checksum(self.models[self.network]):
+            del self._judges[self.network]  # the network was trained on: what was known of it is no longer so
+            self._switch()
+            return
+        try:
+            self.drawing = Drawing(self.strokes)
+        except ImageError as error:
+            self.notice = f"This drawing cannot be used: {error}."
+            self._locate()
+            return
+        self.notice = ""
+        self.prediction, self._near, seen, verdict, sentence = None, None, {}, "", EMPTY
+        if self.drawing.strokes:
+            with sensible_threads(1):  # for a single image, a second one would only be waited for
+                self.prediction = predict(self.model, self.drawing, fit=self.as_mnist)
+                seen = panels.answer(self.prediction)
+                seen["layers"] = panels.layers(self.model, self.prediction.image) if "layers" in self.opened else []
+            if self.judge is not None:
+                self._near = panels.nearby(self.judge.neighbours, self.prediction.image)
+                verdict = self.judge.verdict(self.prediction, self._near[2][0, -1])
+                verdict, sentence = panels.judged(self.prediction, verdict)
+        if self.judge is None:
+            digits = f"{len(self.mnist.train):,} training digits"
+            verdict, sentence = "…", f"Preparing {self.network}: it reads {digits}, to know when to be sure."
+        self.seen = seen | {"verdict": verdict, "sentence": sentence}
+        self._locate()
+
+    # The panels
+
+    def _describe_unit(self):
+        units = self._units[self.network]
+        if "layers" not in self.opened or not units.has(self.unit):
+            self.detail = {}
+            return
+        if units.exciting is None:
+            self.detail = {"sentence": f"Preparing: which training digits excite unit {self.unit} most …"}
+            units.prepare()
+        self.detail = units.describe(self.unit)
+
+    def _locate(self):
+        """Where the drawing lies on the map, and its nearest training digits."""
+        if "map" not in self.opened or self.judge is None:
+            return
+        neighbours, near = self.judge.neighbours, self._near
+        if self.space != SPACES[0]:  # the pixels are the same for every network
+            self._by_pixels = neighbours = self._by_pixels or Neighbours(self.model, self.mnist, self.space)
+            near = panels.nearby(neighbours, self.prediction.image) if self.prediction else None
+        if self._mapped is not neighbours:
+            self._mapped = neighbours
+            self.map = panels.map_of(neighbours, self.mnist.test)
+        self.place = panels.place(neighbours, near, self.mnist.train, self.judge.distance) if near else {}
+
+    def _tally(self):
+        if "mine" not in self.opened:
+            return
+        right = self._right[self.network]
+        readable = [drawing for drawing in self.drawings if drawing.label is not None and drawing.strokes]
+        right |= panels.read(self.model, [drawing for drawing in readable if drawing not in right])
+        self.mine = panels.kept(self.drawings, right)
+
+    # Your digits
+
+    def keep(self, label):
+        """Keep the present drawing as a `label`, from 0 to 9. Raises `ImageError` if the pad is empty."""
+        kept = Drawing(self.strokes, label)
+        if not kept.strokes or label is None:
+            raise ImageError("Draw a digit first, then say which it was meant to be")
+        self._change(lambda drawings: [*drawings, kept])
+
+    def forget(self):
+        """Forget the drawing that was kept last, of those that this pad shows."""
+        last = format_drawings(self.drawings[-1:])
+
+        def without(drawings):  # others may have added theirs to the file
+            for position in reversed(range(len(drawings))):
+                if format_drawings(drawings[position : position + 1]) == last:
+                    return drawings[:position] + drawings[position + 1 :]
+            return drawings
+
+        self._change(without)
+
+    def reload(self, text):
+        """Add the drawings in `text`, the contents of a file of drawings, to those that were kept."""
+        more = parse_drawings(text)
+        self._change(lambda drawings: [*drawings, *more])
+
+    def show(self, position):
+        """Put the kept drawing at `position` on the pad, inked with the pad's pen."""
+        self.strokes = [stroke.tolist() for stroke in self.drawings[position].strokes]
+
+    def _change(self, change):
+        if self.keep_file is None:
+            self.drawings = change(self.drawings)
+        else:
+            self.drawings = change_drawings(self.keep_file, change, self.drawings)
+        self._tally()
+
+    def _receive(self, content):
+        """What the browser asks for: one of the methods above, or the file to download. Anything else is ignored."""
+        try:
+            match content:
+                case {"keep": int(label), "strokes": list(strokes)}:
+                    self.strokes = strokes
+                    self.keep(label)
+                case {"forget": _}:
+                    self.forget()
+                case {"show": int(position)} if 0 <= position < len(self.drawings):
+                    self.show(position)
+                case {"reload": str(text)}:
+                    self.reload(text)
+                case {"download": view}:
+                    self.send({"file": format_drawings(self.drawings), "download": view})
+            self.notice = ""
+        except (ImageError, OSError) as error:
+            self.notice = f"{error}."
+
+
+def _named(model):
+    """A dict of name to network, of one network or such a dict."""
+    models = dict(model) if isinstance(model, dict) else {type(model).__name__: model}
+    if not models:
+        raise ValueError("there is no network in the dict: give at least one, as in {'MLP': model}")
+    for name, network in models.items():
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(f"the name of a network is a text that can be read, not {name!r}")
+        if not isinstance(network, nn.Module):
+            raise ValueError(f"{name} is no network: give an nn.Module, not {network!r}")
+        if not any(isinstance(module, nn.ReLU) for module in network.modules()):
+            raise ValueError(f"{name} has no nn.ReLU, after which its layers could be read")
+        try:
+            logits = predict_logits(network, torch.zeros(1, 28, 28, dtype=torch.uint8))
+        except RuntimeError as error:
+            raise ValueError(f"{name} cannot read an image of 28×28 pixels: {error}") from error
+        if logits.shape != (1, 10) or not logits.isfinite().all():
+            raise ValueError(f"{name} answers {logits.tolist()[0]} to a blank image, not ten finite logits")
+    return models
+
+
+def _checksum(network):
+    """Of all weights, by which it is seen that a network was trained on."""
+    checksum = 0
+    for tensor in network.state_dict().values():
+        checksum = zlib.crc32(tensor.detach().flatten().view(torch.uint8).cpu().numpy(), checksum)
+    return checksum

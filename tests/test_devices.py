@@ -1,0 +1,134 @@
+"""Devices and threads."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import mnist_helpers as mh
+from mnist_helpers import devices
+
+
+def test_pick_device():
+    assert mh.pick_device("cpu") == torch.device("cpu")
+    assert mh.pick_device().type in ("cpu", "cuda", "mps")
+    for name in ("abacus", "", "meta"):  # meta is a device of PyTorch's whose tensors hold no numbers
+        with pytest.raises(ValueError, match=f"'{name}' cannot be used here"):
+            mh.pick_device(name)
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="try 'auto' or 'cpu'"):
+            mh.pick_device("cuda")
+
+
+# Threads
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine of 16 cores, on which `speed(threads, batch_size)` tells the seconds of a step."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    current, asked = [16], []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: current[-1])
+    monkeypatch.setattr(torch, "set_num_threads", current.append)
+    monkeypatch.setattr(devices, "_THREADS_AT_IMPORT", 16)
+    monkeypatch.setattr(devices, "_quickest", {})
+
+    def set_up(cores=16, speed=lambda threads, size: 1 / threads, before=16, **environment):
+        def seconds(network, images, threads):
+            asked.append(len(images))
+            return speed(threads, len(images))
+
+        current[:] = [before]
+        devices._quickest.clear()
+        monkeypatch.setattr(devices, "_seconds_a_step", seconds)
+        monkeypatch.setattr(devices.joblib, "cpu_count", lambda: cores)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        asked.clear()
+        return asked
+
+    return set_up
+
+
+def threads(**options):
+    before = torch.get_num_threads()
+    with devices.sensible_threads(**options) as count:
+        assert torch.get_num_threads() == count
+    assert torch.get_num_threads() == before
+    return count
+
+
+def test_threads_are_few_and_the_users_own_choice_stands(machine):
+    machine()
+    assert threads() == 4
+    machine(cores=2)
+    assert threads() == 2
+    asked = machine(cores=1)
+    assert threads() == 1
+    assert not asked  # there was nothing to try
+    machine(before=7)
+    assert threads() == 7  # by torch.set_num_threads
+    machine(OMP_NUM_THREADS="16")
+    assert threads() == 16
+
+
+def test_several_threads_must_be_clearly_quicker(machine):
+    """On a busy machine they wait for each other, and a small gain may be noise."""
+    machine(speed=lambda threads, size: threads)
+    assert threads() == 1
+    machine(speed=lambda threads, size: 1.0 if threads == 1 else 0.9)
+    assert threads() == 1
+    machine(speed=lambda threads, size: 1.0 if threads == 1 else 0.8)
+    assert threads() == 4
+
+
+def test_threads_fit_the_network_and_the_batch_and_stay_the_same(machine):
+    asked = machine(speed=lambda threads, size: 1.0 if threads == 1 or size < 300 else 0.5)
+    model = mh.MLP(hidden=(8, 8))
+    assert threads(model=model, batch_size=64) == 1
+    assert threads(model=model, batch_size=512) == 4
+    assert asked == 6 * [64] + 6 * [512]
+    for _ in range(2):  # what was decided is not tried again
+        assert threads(model=mh.MLP(hidden=(8, 8)), batch_size=64) == 1
+    assert len(asked) == 12
+    assert threads(model=mh.MLP(hidden=(9, 9)), batch_size=64) == 1
+    assert len(asked) == 18
+
+
+class Forgetful(torch.nn.Sequential):
+    """A network with random numbers, statistics and gradients of its own."""
+
+    def __init__(self):
+        super().__init__(torch.nn.Flatten(), torch.nn.BatchNorm1d(784), torch.nn.Dropout(0.5), torch.nn.Linear(784, 10))
+
+
+def test_trying_threads_leaves_network_and_random_numbers_alone(monkeypatch):
+    monkeypatch.setattr(devices, "_quickest", {})
+    monkeypatch.setattr(devices, "_THREADS_AT_IMPORT", 2)
+    monkeypatch.setattr(devices.joblib, "cpu_count", lambda: 2)
+    mh.set_seed(0)
+    model = Forgetful()
+    before, random = {k: v.clone() for k, v in model.state_dict().items()}, torch.get_rng_state()
+    devices.quick_threads(model, 32)
+    assert len(devices._quickest) == 1
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_training_does_not_import_pytorchs_compiler():
+    """It would take a second and 150 MB. And the optimizer is PyTorch's all the same."""
+    program = (
+        "import sys, torch, mnist_helpers as mh\n"
+        "split = mh.Split(torch.zeros(20, 28, 28), torch.zeros(20, dtype=torch.int64))\n"
+        "mh.fit(mh.MLP(), split, split, epochs=1, batch_size=10, progress=False)\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120, env=environment
+    )
+    assert done.stdout.strip() == "False"
