@@ -129,11 +129,16 @@ def quiet(failure):
         threading.__excepthook__(failure)
 
 
-if __name__ == "__main__":
+def run(arguments=None):
+    """The program: `main`, with one line for each error that a user can put right."""
     threading.excepthook = quiet
     try:
-        sys.exit(main())
+        sys.exit(main(arguments))
     except (ValueError, OSError, DataError) as error:
         sys.exit(f"tune.py: {str(error).strip().splitlines()[0]}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    run()

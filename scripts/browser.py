@@ -1,13 +1,13 @@
-"""The tests' browser. `python scripts/browser.py` says which one, and tries to get one if none is there."""
+"""The tests' browser. `python -m scripts.browser` says which one, and tries to get one if none is there."""
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-from contextlib import suppress
 
 from playwright.sync_api import sync_playwright
+
+from . import packages
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PLACES = (  # where it is on systems that do not put it on the PATH
@@ -44,32 +44,10 @@ def _runs(path):
 
 
 def install():
-    """Try to get a Chromium, from the system's packages as root, else by Playwright. Gives up where there is no
-    network."""
-    if shutil.which("apt-get") and os.geteuid() == 0:
-        patience = ["-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10", "-o", "Acquire::https::Timeout=10"]
-        if _try(["apt-get", *patience, "-o", "APT::Update::Error-Mode=any", "update"], 60):
-            _try(["apt-get", *patience, "install", "-y", "--no-install-recommends", "chromium"], 600)
-        if find():
-            return
-    _try([sys.executable, "-m", "playwright", "install", "chromium"], 300)
-
-
-def _try(command, seconds):
-    """Run a command silently; after so many seconds, end it and what it started. Whether it went well."""
-    settings = {"DEBIAN_FRONTEND": "noninteractive", "PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "5000"}
-    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-    process = subprocess.Popen(command, env=os.environ | settings, start_new_session=True, **quiet)
-    try:
-        return process.wait(seconds) == 0
-    except subprocess.TimeoutExpired:
-        if os.name == "nt":
-            process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGTERM)  # a package manager cleans up before it goes
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(60)
-        return False
+    """Try to get a Chromium, from the system's packages, else by Playwright."""
+    packages.install("chromium")
+    if not find():
+        packages.attempt([sys.executable, "-m", "playwright", "install", "chromium"], 300)
 
 
 if __name__ == "__main__":

@@ -103,6 +103,9 @@ def serve_lab(folder):
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    notebooks = settings.parent / "notebook-extension"
+    notebooks.mkdir()
+    (notebooks / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')  # all cells can be looked at
     (settings / "themes.jupyterlab-settings").write_text('{"adaptive-theme": true}')  # dark where the browser is
     (folder / "root").mkdir()
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}

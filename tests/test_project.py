@@ -18,31 +18,35 @@ from scripts import notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-ROOMS = [
-    "data",
-    "models",
-    "training",
-    "evaluation",
-    "corruptions",
-    "robustness",
-    "drawing",
-    "prediction",
-    "neighbours",
-    "plotting",
-    "widgets",
-]
+PACKAGE = ROOT / "mnist_helpers"
+HOUSE = " ".join(ast.get_docstring(ast.parse((PACKAGE / "__init__.py").read_text())).split())  # which names the rooms
+CORE, *WINGS = (row.split(" → ") for row in re.findall(r"\w+(?: → \w+)+", HOUSE))
+WINGS = dict(zip(("pad", "beyond"), WINGS, strict=True))
+PROGRAMS = ["tune"]
+ROOMS = [*CORE, *(f"{wing}/{room}" for wing, rooms in WINGS.items() for room in rooms)]
 PACKAGE_OF = {"PIL": "pillow", "sklearn": "scikit-learn"}  # modules that are not called like their package
 
 
-def imported(source, relative=False):
-    """Names of the modules that `source` imports: of other packages, or of its own."""
+def imported(source):
+    """Names of the modules of other packages that `source` imports."""
     names = set()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import) and not relative:
+        if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and bool(node.level) == relative:
-            names |= {(node.module or node.names[0].name).partition(".")[0]}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names |= {node.module.partition(".")[0]}
     return names
+
+
+def neighbours(room):
+    """The rooms that the room "training" or "pad/judge" imports from, in the same form."""
+    folder, found = Path(room).parent, set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{room}.py").read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = folder if node.level == 1 else folder.parent
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found |= {(base / name.replace(".", "/")).as_posix() for name in names}
+    return found
 
 
 def names_of(requirements):
@@ -58,19 +62,18 @@ def foreign(source):
 
 def test_what_the_package_imports_is_declared():
     declared = names_of(PROJECT["dependencies"])
-    for room in ROOMS:
-        missing = foreign((ROOT / "mnist_helpers" / f"{room}.py").read_text()) - declared
-        assert not missing, room
+    # A search needs the course's packages; SQLAlchemy comes with Optuna, whose storages raise its errors.
+    course = declared | names_of(PROJECT["optional-dependencies"]["course"]) | {"sqlalchemy"}
+    for room in [*ROOMS, *PROGRAMS]:
+        allowed = course if room in ("tune", "beyond/search", "beyond/storage") else declared
+        assert not foreign((PACKAGE / f"{room}.py").read_text()) - allowed, room
     assert not foreign((ROOT / "train.py").read_text()) - declared
-    # The search needs the course's packages; SQLAlchemy comes with Optuna, whose storages raise its errors.
-    course = names_of(PROJECT["optional-dependencies"]["course"]) | {"sqlalchemy"}
-    assert not foreign((ROOT / "mnist_helpers" / "tune.py").read_text()) - declared - course
 
 
 def test_what_is_declared_is_used():
     used = set()
     for folder in ("mnist_helpers", "tests", "scripts", "benchmarks"):
-        for path in (ROOT / folder).glob("*.py"):
+        for path in (ROOT / folder).rglob("*.py"):
             used |= foreign(path.read_text())
     for path in notebooks.NOTEBOOKS.glob("*.ipynb"):
         used |= foreign(notebook_source(path))
@@ -108,20 +111,62 @@ def test_conda_and_binder_point_to_the_one_list():
 # The package
 
 
-def test_the_documents_know_the_rooms():
-    for path in (ROOT / "CONTRIBUTING.md", ROOT / "mnist_helpers" / "__init__.py"):
-        assert " → ".join(ROOMS) in " ".join(path.read_text().split()), path
+def test_contributing_draws_the_same_house():
+    text = " ".join((ROOT / "CONTRIBUTING.md").read_text().split())
+    for row in (CORE, *WINGS.values()):
+        assert " → ".join(row) in text
+
+
+def test_every_file_of_the_package_is_a_room():
+    found = {path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.py")}
+    assert {name for name in found if not name.endswith("__init__")} == {*ROOMS, *PROGRAMS}
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_rooms_import_only_from_their_left(room):
-    source = (ROOT / "mnist_helpers" / f"{room}.py").read_text()
-    assert imported(source, relative=True) <= set(ROOMS[: ROOMS.index(room)])
+def test_rooms_import_only_from_their_left_and_a_wing_from_the_core(room):
+    row = CORE if room in CORE else [*CORE, *(f"{room.partition('/')[0]}/{name}" for name in WINGS[room.split("/")[0]])]
+    assert neighbours(room) <= set(row[: row.index(room)])
+
+
+def test_the_rule_notices_a_wrong_import(monkeypatch):
+    """From the right, or from a wing."""
+    wrong = {
+        "data": "from .training import fit",
+        "widgets": "from .pad.widget import Pad",
+        "pad/strokes": "from .judge import Judge",
+        "pad/judge": "from ..beyond import attacks",
+    }
+    for room, line in wrong.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "read_text", lambda path, line=line: line)
+            with pytest.raises(AssertionError):
+                test_rooms_import_only_from_their_left_and_a_wing_from_the_core(room)
+
+
+def lines_without_docstring(function):
+    documented = ast.get_docstring(function) is not None
+    text = function.body[0].end_lineno - function.body[0].lineno + 1 if documented else 0
+    return function.end_lineno - function.lineno + 1 - text
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_files_are_short_and_functions_fit_a_screen(path):
+    source = path.read_text()
+    assert len(source.splitlines()) <= 300
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    assert {function.name: lines_without_docstring(function) for function in functions
+            if lines_without_docstring(function) > 60} == {}  # fmt: skip
+
+
+def test_the_pad_s_front_end_is_in_short_files_too():
+    for path in (*PACKAGE.rglob("*.js"), *PACKAGE.rglob("*.css")):
+        assert len(path.read_text().splitlines()) <= 300, path
 
 
 def test_every_public_name_exists_and_is_documented():
     import mnist_helpers as mh
 
+    assert len(mh.__all__) == len(set(mh.__all__))
     for name in mh.__all__:
         thing = getattr(mh, name)
         assert name in dir(mh)
@@ -133,7 +178,7 @@ def test_every_public_name_exists_and_is_documented():
 def test_training_needs_neither_figures_nor_widgets():
     program = (
         "import sys, mnist_helpers; "
-        "print({'matplotlib', 'ipywidgets', 'sklearn', 'torchvision', 'mlxtend'} & set(sys.modules))"
+        "print({'matplotlib', 'ipywidgets', 'sklearn', 'torchvision', 'mlxtend', 'PIL'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "set()"

@@ -1,7 +1,7 @@
 """The search worker: its errors, its workers that die, work at once or come late, and the test set kept shut."""
 
 import inspect
-import json
+import itertools
 import multiprocessing
 import os
 import subprocess
@@ -12,12 +12,14 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.trial import TrialState
+from postgres import HOW, Postgres, find
 
 import mnist_helpers as mh
 from mnist_helpers import tune
+from mnist_helpers.beyond import search, storage
 from mnist_helpers.data import MNIST
 
-JOURNAL = Path("study.log")  # in the empty folder of each test
+FILE = Path("study.db")  # in the empty folder of each test
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +58,7 @@ def quick(small, monkeypatch):
                 on_epoch(history)
         return None, history
 
-    monkeypatch.setattr(tune, "train", train)
+    monkeypatch.setattr(search, "train", train)
     return calls
 
 
@@ -64,15 +66,18 @@ def worker(*options):
     return tune.main(["--trials", "3", "--epochs", "2", *options])
 
 
-def study(storage="study.log", name="mnist"):
-    return optuna.load_study(study_name=name, storage=tune.open_storage(storage))
+def study(place="study.db", name="mnist"):
+    return optuna.load_study(study_name=name, storage=storage.open_storage(place))
 
 
 def states(found):
     return [trial.state.name for trial in found.trials]
 
 
-def start(play, *options):
+FORK = multiprocessing.get_context("fork")
+
+
+def start(play, *options, ready=None):
     """A worker in a process of its own, whose training is nothing but `play(seed, epoch)`. It is forked: to start
     Python and PyTorch anew would take longer than the test."""
 
@@ -85,10 +90,12 @@ def start(play, *options):
         return None, history
 
     def run():
-        tune.train = train
-        worker(*options)
+        search.train = train
+        if ready:
+            ready.wait()
+        tune.run(["--trials", "3", "--epochs", "2", *options])
 
-    process = multiprocessing.get_context("fork").Process(target=run)
+    process = FORK.Process(target=run)
     process.start()
     return process
 
@@ -100,7 +107,7 @@ def test_a_search_makes_the_wanted_trials_and_no_more(small, capsys):
     assert worker() == 0
     first = study()
     assert states(first) == ["COMPLETE"] * 3
-    assert first.trials[0].params == tune.DEFAULTS["mlp"]
+    assert first.trials[0].params == search.DEFAULTS["mlp"]
     best = max(first.trials, key=lambda trial: trial.value)
     assert f"Best trial: {best.number}, {best.value:.2%}" in capsys.readouterr().out
     for trial in first.trials:
@@ -116,7 +123,7 @@ def test_a_search_makes_the_wanted_trials_and_no_more(small, capsys):
 
 def test_the_settings_reach_the_training(small):
     settings = {"learning_rate": 1e-2, "width": 33, "weight_decay": 0.1, "batch_size": 50, "augmentation": 0.5}
-    network, history = tune.train(small, "mlp", settings, epochs=1, seed=3)
+    network, history = search.train(small, "mlp", settings, epochs=1, seed=3)
     mh.set_seed(3)
     wanted = mh.MLP(hidden=(33, 16))
     augment = mh.Augmentation(rotation=5, shift=1, scale=0.05, shear=5)
@@ -124,28 +131,29 @@ def test_the_settings_reach_the_training(small):
     again = mh.fit(wanted, small.train, small.validation, epochs=1, seed=3, augment=augment, progress=False, **known)
     assert network.config == wanted.config
     assert history.validation_loss == pytest.approx(again.validation_loss, rel=1e-4)
-    assert tune.train(small, "cnn", settings | {"width": 4}, epochs=1, seed=0)[0].config == {"width": 4}
+    assert search.train(small, "cnn", settings | {"width": 4}, epochs=1, seed=0)[0].config == {"width": 4}
 
 
 def test_the_defaults_are_those_of_the_course_and_within_the_space():
     usual = {name: parameter.default for name, parameter in inspect.signature(mh.fit).parameters.items()}
     for name in ("learning_rate", "weight_decay", "batch_size"):
-        assert tune.DEFAULTS["mlp"][name] == usual[name]
-    for model, space in tune.SPACES.items():
-        assert set(space) == set(tune.DEFAULTS[model])
+        assert search.DEFAULTS["mlp"][name] == usual[name]
+    for model, space in search.SPACES.items():
+        assert set(space) == set(search.DEFAULTS[model])
         for name, limits in space.items():
-            assert limits["low"] <= tune.DEFAULTS[model][name] <= limits["high"]
+            assert limits["low"] <= search.DEFAULTS[model][name] <= limits["high"]
 
 
 def test_one_worker_draws_the_same_again_and_another_worker_differently(quick):
-    worker("--storage", "a.log")
-    worker("--storage", "b.log")
-    a, b = ([trial.params for trial in study(name).trials] for name in ("a.log", "b.log"))
+    worker("--storage", "a.db")
+    worker("--storage", "b.db")
+    a, b = ([trial.params for trial in study(name).trials] for name in ("a.db", "b.db"))
     assert a == b
-    worker("--storage", "c.log", "--seed", "1")
-    assert [trial.params for trial in study("c.log").trials][1:] != a[1:]
-    draws = [tune.sampler(0, number, 0)._random_sampler._rng.rng.random() for number in range(3)]
-    assert len(set(draws)) == 3
+    worker("--storage", "c.db", "--seed", "1")
+    assert [trial.params for trial in study("c.db").trials][1:] != a[1:]
+    for name in ("a.db", "b.db"):  # a second worker, though it says the same seed
+        worker("--storage", name, "--trials", "4")
+    assert study("a.db").trials[3].params != study("b.db").trials[3].params
 
 
 def test_what_is_behind_is_pruned_but_not_in_the_first_half_and_counts(quick):
@@ -165,27 +173,27 @@ def test_fit_lets_a_pruned_trial_through(small):
         raise optuna.TrialPruned
 
     with pytest.raises(optuna.TrialPruned):
-        tune.train(small, "mlp", tune.DEFAULTS["mlp"] | {"batch_size": 100}, epochs=3, seed=0, on_epoch=prune)
+        search.train(small, "mlp", search.DEFAULTS["mlp"] | {"batch_size": 100}, epochs=3, seed=0, on_epoch=prune)
 
 
 def test_an_infinite_loss_is_pruned(quick, monkeypatch):
     def explode(*_, **__):
         raise FloatingPointError("the training loss became nan")
 
-    monkeypatch.setattr(tune, "train", explode)
+    monkeypatch.setattr(search, "train", explode)
     worker()
     assert states(study()) == ["PRUNED"] * 3
 
 
 def test_an_interrupted_search_goes_on(quick, monkeypatch):
-    sound = tune.train
+    sound = search.train
 
     def interrupt(*arguments, seed, **more):
         network, history = sound(*arguments, seed=seed, **more)
         history.interrupted = seed == 1
         return network, history
 
-    monkeypatch.setattr(tune, "train", interrupt)
+    monkeypatch.setattr(search, "train", interrupt)
     with pytest.raises(KeyboardInterrupt):
         worker()
     assert states(study()) == ["COMPLETE", "FAIL"]
@@ -193,38 +201,30 @@ def test_an_interrupted_search_goes_on(quick, monkeypatch):
     assert states(study()) == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
 
 
-# Several workers
+# Several workers, on a file and on a real database server
 
 
-def test_a_killed_worker_loses_its_trial_and_no_other(small, capfd):
-    def stall(seed, epoch):
-        if (seed, epoch) == (2, 1):
-            Path("stalled").touch()
-            time.sleep(600)
+@pytest.fixture(scope="module")
+def server():
+    if find() is None:
+        pytest.skip(f"there is no PostgreSQL: {HOW}")
+    server = Postgres()
+    yield server
+    server.remove()
 
-    victim = start(stall, "--trials", "4")
-    try:
-        wait_until(Path("stalled").exists)
-        before = study().trials
-        assert [trial.state.name for trial in before] == ["COMPLETE", "COMPLETE", "RUNNING"]
-        # While it lives, others leave its trial alone.
-        with tune.claim_number("study.log", "mnist") as (number, alive):
-            assert number == 1
-            assert alive(0)
-            tune.fail_orphans(study(), alive)
-        assert states(study())[2] == "RUNNING"
-    finally:
-        victim.kill()
-        victim.join()
 
-    successor = start(lambda seed, epoch: None, "--trials", "4")
-    successor.join(120)
-    assert successor.exitcode == 0
-    assert "trial   2  failed: worker 0 died" in capfd.readouterr().out
-    after = study().trials
-    assert [trial.state.name for trial in after] == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
-    assert [trial.params for trial in after[:3]] == [trial.params for trial in before]
-    assert [trial.value for trial in after[:2]] == [trial.value for trial in before[:2]]
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def place(request):
+    """An empty database."""
+    if request.param == "SQLite":
+        return "study.db"
+    names = (f"study_{number}" for number in itertools.count())
+    server, name = request.getfixturevalue("server"), next(n for n in names if n not in DATABASES)
+    DATABASES.add(name)
+    return server.make(name)
+
+
+DATABASES = set()
 
 
 def wait_until(condition):
@@ -234,63 +234,100 @@ def wait_until(condition):
         time.sleep(0.02)
 
 
-def test_two_workers_at_once_make_exactly_the_wanted_trials(small):
+def test_a_killed_worker_loses_its_trial_and_no_other(small, place, capfd):
+    def stall(seed, epoch):
+        if (seed, epoch) == (2, 1):
+            Path("stalled").touch()
+            time.sleep(600)
+
+    victim = start(stall, "--trials", "4", "--storage", place, "--worker", "Anna", "--grace", "2")
+    try:
+        wait_until(Path("stalled").exists)
+        before = study(place).trials
+        assert [trial.state.name for trial in before] == ["COMPLETE", "COMPLETE", "RUNNING"]
+        time.sleep(3)  # longer than a dead worker's silence: while it lives, others leave its trial alone
+        with pytest.warns(optuna.exceptions.ExperimentalWarning):
+            optuna.storages.fail_stale_trials(study(place))
+        assert states(study(place))[2] == "RUNNING"
+    finally:
+        victim.kill()
+        victim.join()
+
+    time.sleep(3)
+    successor = start(lambda seed, epoch: None, "--trials", "4", "--storage", place, "--grace", "2")
+    successor.join(120)
+    assert successor.exitcode == 0
+    assert "trial   2  failed: worker Anna died" in capfd.readouterr().out
+    after = study(place).trials
+    assert [trial.state.name for trial in after] == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
+    assert [trial.params for trial in after[:3]] == [trial.params for trial in before]
+    assert [trial.value for trial in after[:2]] == [trial.value for trial in before[:2]]
+
+
+def test_two_workers_that_start_on_an_empty_database_at_the_same_moment_share_one_study(small, place):
+    """Both want to make the tables and the study."""
+
     def together(seed, epoch):  # each waits in its first trial for the other to have one too
         Path(f"here-{os.getpid()}").touch()
         wait_until(lambda: len(list(Path().glob("here-*"))) == 2)
         time.sleep(0.01)
 
-    both = [start(together, "--trials", "9") for _ in range(2)]
+    ready = FORK.Barrier(2)
+    both = [start(together, "--trials", "9", "--storage", place, ready=ready) for _ in range(2)]
     for each in both:
         each.join(240)
         assert each.exitcode == 0
-    trials = study().trials
-    assert tune.taken(trials) == 9
-    assert {trial.state.name for trial in trials} <= {"COMPLETE", "PRUNED", "FAIL"}
-    assert {trial.user_attrs["worker"] for trial in trials} == {0, 1}
-    assert len({str(trial.params) for trial in trials if trial.params}) == 9
-    assert all("op_code" in json.loads(line) for line in JOURNAL.read_text().splitlines())
+    trials = study(place).trials
+    assert 9 <= search.taken(trials) <= 10  # one may be at work while the other does the last
+    assert {trial.state.name for trial in trials} <= {"COMPLETE", "PRUNED"}
+    assert {trial.user_attrs["worker"] for trial in trials} == {str(each.pid) for each in both}
+    assert len({str(trial.params) for trial in trials}) == len(trials)
+    assert trials[0].params == search.DEFAULTS["mlp"]
 
 
-def test_a_trial_too_many_is_given_up(quick):
-    made = tune.join(tune.open_storage("study.log"), "mnist", "mlp", 2, tune.load_mnist("cpu"))
-    made.ask().set_user_attr("worker", 7)
-    made.optimize(tune.objective(None, "mlp", epochs=2, total=1, worker=0), n_trials=5, catch=(tune.Surplus,))
-    assert states(made) == ["RUNNING", "FAIL"]
-    assert not quick
+def test_a_database_that_stops_in_the_middle_of_a_search_is_one_clear_line(small, server, capfd):
+    """And what was finished is there when it comes back."""
+
+    def play(seed, epoch):
+        if seed == 1:
+            Path("busy").touch()
+            wait_until(Path("stopped").exists)
+
+    url = server.make("stopped")
+    process = start(play, "--storage", url, "--grace", "3")
+    wait_until(Path("busy").exists)
+    server.stop()
+    time.sleep(1.5)  # a sign of life is due
+    Path("stopped").touch()
+    process.join(60)
+    printed = capfd.readouterr()
+    server.start()
+    assert process.exitcode == 1
+    assert printed.err.startswith("tune.py: the database of the study failed (")
+    assert printed.err.endswith("Start this again when it answers\n")
+    assert printed.err.count("\n") == 1
+    assert states(study(url)) == ["COMPLETE", "RUNNING"]
+    time.sleep(2)  # until the trial counts as lost
+    worker("--storage", url, "--grace", "2")
+    assert sorted(states(study(url))) == ["COMPLETE"] * 3 + ["FAIL"]
 
 
-def test_a_database_serves_as_well_and_misses_heartbeats(quick):
-    url = "sqlite:///study.db"
-    worker("--storage", url)
-    assert states(study(url)) == ["COMPLETE"] * 3
+def test_who_joins_while_the_study_is_made_waits_for_what_it_is_about(quick, monkeypatch):
+    opened, mnist = storage.open_storage("study.db"), tune.load_mnist("cpu")
+    optuna.create_study(study_name="mnist", storage=opened, direction="maximize")
+    pauses = []
 
-    storage = tune.open_storage(url)
-    orphan = optuna.load_study(study_name="mnist", storage=storage).ask()
-    orphan.set_user_attr("worker", 7)
-    storage.record_heartbeat(orphan._trial_id)
-    import sqlalchemy
+    def other(seconds):  # has made the study, and now says for what
+        pauses.append(seconds)
+        made = optuna.load_study(study_name="mnist", storage=opened)
+        complete, _ = storage.join(opened, "another", "mlp", 2, mnist)
+        made.set_user_attr("settings", complete.user_attrs["settings"])
 
-    with sqlalchemy.create_engine(url).begin() as connection:  # as if it had been an hour ago
-        connection.execute(sqlalchemy.text("update trial_heartbeats set heartbeat = datetime('now', '-1 hour')"))
-    worker("--storage", url, "--trials", "4")
-    assert states(study(url)) == ["COMPLETE"] * 3 + ["FAIL", "COMPLETE"]
-
-
-def test_workers_that_start_together_share_the_study(quick, monkeypatch):
-    """The other one stores the settings and begins a trial while this one looks whether there are any."""
-    storage, mnist = tune.open_storage("study.log"), tune.load_mnist("cpu")
-    look, others = optuna.study.Study.get_trials, []
-
-    def other_first(study, *arguments, **options):
-        if not others:
-            others.append("joins")
-            tune.join(storage, "mnist", "mlp", 2, mnist).ask()
-        return look(study, *arguments, **options)
-
-    monkeypatch.setattr(optuna.study.Study, "get_trials", other_first)
-    assert states(tune.join(storage, "mnist", "mlp", 2, mnist)) == ["RUNNING"]
-    assert others
+    monkeypatch.setattr(storage.time, "sleep", other)
+    joined, is_new = storage.join(opened, "mnist", "mlp", 2, mnist)
+    assert not is_new
+    assert len(pauses) == 1
+    assert joined.study_name == "mnist"
 
 
 # Errors
@@ -317,70 +354,49 @@ def test_another_search_space_and_other_data_are_not_joined(quick, small, monkey
         patch.setattr(tune, "load_mnist", lambda device: other)
         with pytest.raises(ValueError, match=r"another search \(data was "):
             worker("--trials", "4")
-    monkeypatch.setitem(tune.SPACES["mlp"], "width", {"low": 2, "high": 4, "log": True})
+    monkeypatch.setitem(search.SPACES["mlp"], "width", {"low": 2, "high": 4, "log": True})
     with pytest.raises(ValueError, match=r"another search \(width was "):
         worker("--trials", "4")
     assert states(study()) == ["COMPLETE"] * 3
 
 
 def test_a_study_of_another_program_is_not_joined(quick):
-    other = optuna.create_study(study_name="mnist", storage=tune.open_storage("study.log"))
+    other = optuna.create_study(study_name="mnist", storage=storage.open_storage("study.db"))
     other.optimize(lambda trial: 1.0, n_trials=1)
     with pytest.raises(ValueError, match="not made by this program"):
         worker()
     assert len(study().trials) == 1
 
 
-def damaged(kind):
-    """The bytes of a file that is no sound journal."""
-    worker("--storage", "sound.log")
-    lines = Path("sound.log").read_bytes().splitlines(keepends=True)
-    return {
-        "torn": b"".join(lines)[:-9],
-        "overwritten": b"".join([*lines[:4], b"\0" * len(lines[4]), *lines[5:]]),
-        "text": b"dear diary\n",
-        "a database": b"SQLite format 3\0" + bytes(200),
-    }[kind]
-
-
-@pytest.mark.parametrize("kind", ["torn", "overwritten", "text", "a database"])
-def test_a_damaged_journal_is_one_error_and_left_as_it_is(quick, kind):
-    content = damaged(kind)
-    JOURNAL.write_bytes(content)
-    with pytest.raises(ValueError, match=r"no entry of an Optuna journal|is damaged"):
-        worker()
-    assert JOURNAL.read_bytes() == content
-    assert not os.path.exists("study.log.lock")
-
-
 @pytest.mark.parametrize(
-    ("storage", "message"),
+    ("place", "message"),
     [
-        ("missing/study.log", "no folder 'missing' for the journal 'study.log'"),
-        ("cache", "cache"),  # a folder
+        ("missing/study.db", "no folder 'missing' for the study"),
+        ("cache", "cannot be reached: .*unable to open database file"),  # a folder
+        ("postgresql+psycopg://course@127.0.0.1:1/x", "cannot be reached: .*connection failed"),
         ("abacus://somewhere", "abacus://somewhere cannot be used"),
         ("://", "cannot be used"),
         ("postgresql+abacus://somewhere/x", "cannot be used"),
-        ("sqlite:///missing/study.db", "cannot be reached"),
-        ("sqlite:///notes.txt", "cannot be reached"),
+        ("sqlite:///missing/study.db", "no folder 'missing'"),
+        ("notes.txt", "cannot be reached: .*file is not a database"),
     ],
 )
-def test_a_storage_out_of_reach_is_one_error(quick, storage, message):
+def test_a_storage_out_of_reach_is_one_error(quick, place, message):
     Path("notes.txt").write_text("dear diary\n" * 100)
     with pytest.raises((ValueError, OSError), match=message):
-        worker("--storage", storage)
+        worker("--storage", place)
     assert Path("notes.txt").read_text() == "dear diary\n" * 100
     assert not quick
 
 
 def test_no_password_is_shown():
     with pytest.raises(ValueError, match="cannot be used") as error:
-        tune.open_storage("abacus://anna:secret@somewhere/x")
+        storage.open_storage("abacus://anna:secret@somewhere/x")
     assert "secret" not in str(error.value)
     assert "anna" in str(error.value)
 
 
-@pytest.mark.parametrize("options", [["--trials", "0"], ["--epochs", "0"], ["--device", "abacus"]])
+@pytest.mark.parametrize("options", [["--trials", "0"], ["--epochs", "0"], ["--grace", "0"], ["--device", "abacus"]])
 def test_options_out_of_range_leave_nothing_behind(options):
     with pytest.raises(ValueError, match=r"must be at least 1|cannot be used"):
         worker(*options)
@@ -390,7 +406,7 @@ def test_options_out_of_range_leave_nothing_behind(options):
 @pytest.mark.parametrize(
     ("before", "options", "message"),
     [
-        ("", ["--storage", "missing/study.log"], "there is no folder 'missing'"),
+        ("", ["--storage", "missing/study.db"], "there is no folder 'missing'"),
         ("sys.modules['optuna'] = None", [], "Optuna is not installed: python -m pip install"),
     ],
 )
@@ -424,12 +440,12 @@ def test_the_test_set_is_opened_once(mnist, monkeypatch, capsys):
     assert stored["settings"] == best.params
     assert stored["validation_in_the_search"] == best.value
     assert len(stored["test"]) == len(stored["validation"]) == 5
-    assert f"Test set: {tune.spread(stored['test'])}" in first
+    assert f"Test set: {search.spread(stored['test'])}" in first
 
     def never(*_, **__):
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(tune, "train", never)
+    monkeypatch.setattr(search, "train", never)
     worker("--test")
     again = capsys.readouterr().out
     assert "has been opened" in again
@@ -441,9 +457,9 @@ def test_the_test_set_is_opened_once(mnist, monkeypatch, capsys):
 
 def test_new_seeds_are_none_of_the_search(quick, mnist):
     worker()
-    measured = tune.measure(
-        None, "mlp", tune.DEFAULTS["mlp"], epochs=1, seeds=range(tune.NEW_SEEDS, tune.NEW_SEEDS + 2)
+    measured = search.measure(
+        None, "mlp", search.DEFAULTS["mlp"], epochs=1, seeds=range(search.NEW_SEEDS, search.NEW_SEEDS + 2)
     )
     assert set(measured) == {"validation", "validation_loss"}
     seeds = [seed for _, seed in quick]
-    assert seeds == [0, 1, 2, tune.NEW_SEEDS, tune.NEW_SEEDS + 1]
+    assert seeds == [0, 1, 2, search.NEW_SEEDS, search.NEW_SEEDS + 1]

@@ -21,6 +21,7 @@ from .neighbours import SPACES, Neighbours
 from .strokes import PEN, Drawing, render
 
 HERE = Path(__file__).parent
+FRONT_END = ("paint.js", "pen.js", "panels.js", "pad.js")  # one program, in this order
 EMPTY = "The pad is empty. Draw a digit with mouse, finger, pen or keys."
 
 
@@ -60,7 +61,7 @@ class Pad(anywidget.AnyWidget):
         drawings: the `Drawing`s that were kept.
     """
 
-    _esm = HERE / "pad.js"
+    _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in FRONT_END)
     _css = HERE / "pad.css"
     networks = traitlets.List().tag(sync=True)
     network = traitlets.Unicode().tag(sync=True)
