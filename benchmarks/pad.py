@@ -67,7 +67,7 @@ def web_app():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "voila", "notebooks/app.ipynb", "--Voila.config_file_paths=scripts"]
+    command = [sys.executable, "-m", "scripts.app"]
     options = ["--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1"]
     server = subprocess.Popen([*command, *options], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     try:

@@ -130,10 +130,8 @@ def serve_app(folder):
     """The web app as `make app` serves it."""
     server = Server(
         "app",
-        "voila",
+        "scripts.app",
         folder,
-        "notebooks/app.ipynb",
-        "--Voila.config_file_paths=scripts",
         "--Voila.ip=127.0.0.1",
         "--Voila.port_retries=0",
         f"--Voila.connection_dir_root={folder}",
