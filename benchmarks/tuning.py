@@ -15,7 +15,8 @@ import optuna
 from hardware import store
 
 import mnist_helpers as mh
-from mnist_helpers import tune
+from mnist_helpers.beyond import search
+from mnist_helpers.beyond.storage import open_storage
 
 STUDY, TRIALS, EPOCHS = "mlp", 30, 6
 
@@ -46,35 +47,35 @@ def summary(trial):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--storage", default="tuning.log", help="journal; if it is there, the search goes on")
+    parser.add_argument("--storage", default="tuning.db", help="a SQLite file; if it is there, the search goes on")
     storage = parser.parse_args().storage
     mnist = mh.load_mnist(mh.pick_device())
     if mnist.source.is_sample:
         raise SystemExit("this needs the full MNIST")
 
     def measure(settings, first, count):
-        return tune.measure(mnist, "mlp", settings, epochs=EPOCHS, seeds=range(first, first + count))
+        return search.measure(mnist, "mlp", settings, epochs=EPOCHS, seeds=range(first, first + count))
 
-    noise = measure(tune.DEFAULTS["mlp"], tune.NEW_SEEDS + 100, 8)
-    print(f"The same settings eight times: {tune.spread(noise['validation'])}", flush=True)
+    noise = measure(search.DEFAULTS["mlp"], search.NEW_SEEDS + 100, 8)
+    print(f"The same settings eight times: {search.spread(noise['validation'])}", flush=True)
     workers(storage, count=2)
     workers(storage, "--test")
 
-    study = optuna.load_study(study_name=STUDY, storage=tune.open_storage(storage))
+    study = optuna.load_study(study_name=STUDY, storage=open_storage(storage))
     ranked = sorted(study.get_trials(states=(optuna.trial.TrialState.COMPLETE,)), key=lambda trial: -trial.value)
-    runners_up = [{"number": trial.number, **measure(trial.params, tune.NEW_SEEDS, 2)} for trial in ranked[1:5]]
+    runners_up = [{"number": trial.number, **measure(trial.params, search.NEW_SEEDS, 2)} for trial in ranked[1:5]]
     results = {
         "epochs": EPOCHS,
-        "space": tune.SPACES["mlp"],
-        "defaults": tune.DEFAULTS["mlp"],
+        "space": search.SPACES["mlp"],
+        "defaults": search.DEFAULTS["mlp"],
         "noise": noise,
         "trials": [summary(trial) for trial in study.trials],
-        "defaults_anew": measure(tune.DEFAULTS["mlp"], tune.NEW_SEEDS, 5),
+        "defaults_anew": measure(search.DEFAULTS["mlp"], search.NEW_SEEDS, 5),
         "best_anew": study.user_attrs["test"],
         "runners_up_anew": runners_up,
     }
     store("tuning", "python benchmarks/tuning.py", results)
-    print(f"The defaults anew: {tune.spread(results['defaults_anew']['validation'])}")
+    print(f"The defaults anew: {search.spread(results['defaults_anew']['validation'])}")
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ def load_weights(path, model, state):
 
 
 def check_architecture(path, model, state):
-    """Raise `CheckpointError` if the checkpoint `state`, which was read from `path`, is of another network than `model`."""
+    """Raise `CheckpointError` if the checkpoint `state`, read from `path`, is of another network than `model`."""
     theirs, ours = state["architecture"], {"name": type(model).__name__, "config": getattr(model, "config", {})}
     if theirs != ours:
         raise CheckpointError(

@@ -70,24 +70,24 @@ def quick_threads(model=None, batch_size=512):
     and for long if other programs want the cores too.
 
     A few steps of training decide, of a copy of `model` (by default an `MLP`; one on a GPU counts as that) with
-    `batch_size` images. It is decided once in a process for each kind of network and batch size, because the last bits
-    of a training depend on it.
+    `batch_size` images. It is decided once in a process, because the last bits of a training depend on it, for each
+    kind of network and each power of two of its work: parameters times images.
     """
     most = min(_THREADS_AT_IMPORT, joblib.cpu_count(), _MOST_THREADS)
     if most == 1:
         return 1
     on_cpu = model is not None and next(model.parameters()).device.type == "cpu"
-    kind = (tuple(weights.shape for weights in model.parameters()) if on_cpu else None, batch_size)
-    if kind not in _quickest:
-        before = torch.get_num_threads()
-        with torch.random.fork_rng(devices=[]):  # whoever seeds and then trains gets the same numbers as without
-            network, images = copy.deepcopy(model) if on_cpu else MLP(), torch.ones(batch_size, 1, 28, 28)
+    with torch.random.fork_rng(devices=[]):  # whoever seeds and then trains gets the same numbers as without
+        network = copy.deepcopy(model) if on_cpu else MLP()
+        kind = type(network), (batch_size * sum(weights.numel() for weights in network.parameters())).bit_length()
+        if kind not in _quickest:
+            before, images = torch.get_num_threads(), torch.ones(batch_size, 1, 28, 28)
             many = one = 0.0
             for _ in range(_TURNS):  # in turn: what else the machine does changes meanwhile
                 many += _seconds_a_step(network, images, most)
                 one += _seconds_a_step(network, images, 1)
-        torch.set_num_threads(before)
-        _quickest[kind] = most if _CLEAR_GAIN * many < one else 1
+            torch.set_num_threads(before)
+            _quickest[kind] = most if _CLEAR_GAIN * many < one else 1
     return _quickest[kind]
 
 

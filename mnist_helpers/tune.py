@@ -9,6 +9,7 @@ import os
 import secrets
 import sys
 import threading
+import warnings
 
 from .beyond.search import NEW_SEEDS, SPACES, best_settings, measure, objective, optuna, sampler, spread, taken
 from .beyond.storage import GRACE, join, open_storage, storage_failure
@@ -57,6 +58,9 @@ def report(study, trial):
 
 def search(study, mnist, options):
     """Add trials until there are as many as wanted."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)  # Optuna does so before each trial, but there may be none to make
     enough = MaxTrialsCallback(options.trials, states=(TrialState.COMPLETE, TrialState.PRUNED))
     if taken(study.get_trials(deepcopy=False)) < options.trials:
         run = objective(mnist, options.model, epochs=options.epochs, worker=options.worker)

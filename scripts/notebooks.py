@@ -26,10 +26,21 @@ def refresh(names):
             book, timeout=600, kernel_name="python3", resources={"metadata": {"path": NOTEBOOKS}}, record_timing=False
         )
         client.execute()
+        drop_widgets(book)
         book.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
         book.metadata["language_info"] = {"name": "python"}
         nbformat.write(book, path)
         print(f"refreshed {path.name}")
+
+
+def drop_widgets(book):
+    """Take out the state of widgets, a copy of the pad's whole front end among it, which is out of date with the next
+    change. Where no kernel runs, the picture and the sentence beside it are shown."""
+    book.metadata.pop("widgets", None)
+    for cell in book.cells:
+        for output in cell.get("outputs", []):
+            if "text/plain" in output.get("data", {}):
+                output.data.pop("application/vnd.jupyter.widget-view+json", None)
 
 
 def address():

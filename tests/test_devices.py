@@ -91,11 +91,12 @@ def test_threads_fit_the_network_and_the_batch_and_stay_the_same(machine):
     assert threads(model=model, batch_size=64) == 1
     assert threads(model=model, batch_size=512) == 4
     assert asked == 6 * [64] + 6 * [512]
-    for _ in range(2):  # what was decided is not tried again
-        assert threads(model=mh.MLP(hidden=(8, 8)), batch_size=64) == 1
+    for width in (8, 9):  # what was decided is not tried again, nor for almost the same
+        assert threads(model=mh.MLP(hidden=(width, width)), batch_size=64) == 1
     assert len(asked) == 12
-    assert threads(model=mh.MLP(hidden=(9, 9)), batch_size=64) == 1
-    assert len(asked) == 18
+    for other in (mh.MLP(hidden=(40, 9)), mh.CNN(width=4)):
+        assert threads(model=other, batch_size=64) == 1
+    assert asked[12:] == 12 * [64]
 
 
 class Forgetful(torch.nn.Sequential):

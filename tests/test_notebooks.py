@@ -2,10 +2,13 @@
 
 import ast
 import re
+import time
 
 import nbformat
 import pytest
+import torch
 
+import mnist_helpers as mh
 from scripts.notebooks import NOTEBOOKS, address
 
 PATHS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
@@ -62,6 +65,14 @@ def test_the_app_is_the_pad_and_little_else():
     assert not output_text(code[0])  # nothing stands on the page but the pad
     for target in re.findall(r"\]\((?!https?://)([^)]+)\)", "\n".join(cell.source for cell in book.cells)):
         assert (NOTEBOOKS / target).exists(), target
+
+
+@pytest.mark.parametrize("path", [*PATHS, APP], ids=lambda path: path.stem)
+def test_no_widget_is_stored(path):
+    """Its state would be a copy of the package's front end as it once was."""
+    text = path.read_text(encoding="utf-8")
+    assert "application/vnd.jupyter.widget-state+json" not in text
+    assert "application/vnd.jupyter.widget-view+json" not in text
 
 
 def test_format(path, book):
@@ -211,3 +222,45 @@ def test_a_number_out_of_the_air_is_noticed():
         ]
     )
     assert [token for token, _ in unbacked_numbers(book)] == ["97.13"]
+
+
+# Cells that are run twice, or on a machine where others are busy, too
+
+
+def code_with(name, words):
+    """The source of the one code cell of a notebook that contains some words."""
+    book = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    [source] = [cell.source for cell in cells(book, "code") if words in cell.source]
+    return source
+
+
+def test_the_control_of_09_starts_anew_each_time_it_is_run(mnist, capsys):
+    small = type(mnist)(mnist.train[-1024:], mnist.validation[:100], mnist.test[:100], mnist.source)
+    names = {"mh": mh, "torch": torch, "mnist": small}
+    exec(code_with("09_scaling", "weights *= 1 +"), names)
+    settings = {"epochs": 6, "batch_size": 512, "learning_rate": 3e-3, "progress": False}
+    mh.set_seed(0)
+    usual = mh.fit(mh.MLP(), small.train, small.validation, **settings)
+    names |= {"curves": {"one": torch.tensor(usual.train_loss)}, "apart": torch.zeros(6)}
+    for _ in range(2):
+        exec(code_with("09_scaling", "one process, weights nudged"), names)
+    first, second = capsys.readouterr().out.split("two processes, by epoch:")[1:]
+    assert first == second
+
+
+def test_a_folder_of_09_may_be_there_already():
+    assert "mkdir()" not in code_with("09_scaling", "--max-restarts")
+
+
+def test_the_race_of_05_is_run_by_one_thread(mnist, monkeypatch, capsys):
+    """With two, a busy machine makes the batch wait, and it could lose."""
+    used, original, before = set(), mh.predict_logits, torch.get_num_threads()
+    monkeypatch.setattr(mh, "predict_logits", lambda *args: used.add(torch.get_num_threads()) or original(*args))
+    names = {"mh": mh, "torch": torch, "time": time, "mnist": mnist, "model": mh.load_pretrained()}
+    torch.set_num_threads(2)
+    try:
+        exec(code_with("05_prediction", "one_by_one"), names)
+        assert used == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
