@@ -41,8 +41,7 @@ def show(model, split):
     """The first test image with its label and the prediction: in a window, or as a file where there is no display."""
     import matplotlib.pyplot as plt  # only now: training needs no figures
 
-    label = int(split.labels[0])
-    axes = mh.plot_prediction(mh.predict(model, split.images[0]), truth=label)
+    axes = mh.plot_prediction(mh.predict(model, split.images[0]), truth=int(split.labels[0]))
     if plt.get_backend().lower() == "agg":  # what Matplotlib takes where it finds no display
         try:
             axes[0].figure.savefig(PICTURE)

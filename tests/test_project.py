@@ -4,6 +4,7 @@ import ast
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tomllib
@@ -19,6 +20,7 @@ from scripts import notebooks
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGE = ROOT / "mnist_helpers"
+TRAIN = ROOT / "train.py"
 HOUSE = " ".join(ast.get_docstring(ast.parse((PACKAGE / "__init__.py").read_text())).split())  # which names the rooms
 CORE, *WINGS = (row.split(" → ") for row in re.findall(r"\w+(?: → \w+)+", HOUSE))
 WINGS = dict(zip(("pad", "beyond"), WINGS, strict=True))
@@ -67,7 +69,7 @@ def test_what_the_package_imports_is_declared():
     for room in [*ROOMS, *PROGRAMS]:
         allowed = course if room in ("tune", "beyond/search", "beyond/storage") else declared
         assert not foreign((PACKAGE / f"{room}.py").read_text()) - allowed, room
-    assert not foreign((ROOT / "train.py").read_text()) - declared
+    assert not foreign(TRAIN.read_text()) - declared
 
 
 def test_what_is_declared_is_used():
@@ -232,16 +234,8 @@ def test_links_in_the_documents_lead_somewhere():
 # train.py
 
 
-def run_train(folder, *options):
-    environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    command = [sys.executable, str(ROOT / "train.py"), *options]
-    return subprocess.run(
-        command, cwd=folder, env=environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300
-    )
-
-
-def test_train_py_trains_evaluates_saves_and_shows(tmp_path):
-    done = run_train(tmp_path, "--epochs", "2", "--batch-size", "256")
+def test_train_py_trains_evaluates_saves_and_shows(run_program):
+    done = run_program(TRAIN, "--epochs", "2", "--batch-size", "256")
     assert done.returncode == 0, done.stderr
     assert (
         len(re.findall(r"^epoch +\d  loss \d\.\d{4}  validation accuracy \d\d\.\d\d%", done.stdout, re.MULTILINE)) == 2
@@ -249,27 +243,28 @@ def test_train_py_trains_evaluates_saves_and_shows(tmp_path):
     accuracy = float(re.search(r"Test set: accuracy ([\d.]+)%", done.stdout)[1])
     assert accuracy > 70
     assert re.search(r"The network says \d .* the label is \d", done.stdout)
-    assert (tmp_path / "prediction.png").read_bytes().startswith(b"\x89PNG")
-    state = torch.load(tmp_path / "mnist_model.pth", weights_only=True)
+    assert (done.folder / "prediction.png").read_bytes().startswith(b"\x89PNG")
+    state = torch.load(done.folder / "mnist_model.pth", weights_only=True)
     assert state["epoch"] == 2
 
-    again = run_train(tmp_path, "--epochs", "2", "--batch-size", "256", "--resume")  # nothing left to do
+    again = run_program(TRAIN, "--epochs", "2", "--batch-size", "256", "--resume")  # nothing left to do
     assert again.returncode == 0
     assert f"accuracy {accuracy:.2f}%" in again.stdout
 
 
-def test_train_py_trains_the_cnn_too(tmp_path):
-    done = run_train(tmp_path, "--model", "CNN", "--epochs", "1", "--batch-size", "128")
+def test_train_py_trains_the_cnn_too(run_program):
+    few = {"MNIST_DATA": "", "MNIST_MIRRORS": "", "XDG_CACHE_HOME": "nothing"}  # the offline sample
+    done = run_program(TRAIN, "--model", "CNN", "--epochs", "2", "--batch-size", "64", **few)
     assert done.returncode == 0, done.stderr
     assert "28,794 parameters" in done.stdout
     assert float(re.search(r"Test set: accuracy ([\d.]+)%", done.stdout)[1]) > 70
-    saved = (tmp_path / "mnist_model.pth").read_bytes()
+    saved = (done.folder / "mnist_model.pth").read_bytes()
 
-    other = run_train(tmp_path, "--epochs", "1", "--batch-size", "128", "--resume")  # forgets which network it was
+    other = run_program(TRAIN, "--epochs", "2", "--batch-size", "64", "--resume", **few)  # forgets which network it was
     assert other.returncode == 1
     assert "holds a CNN" in other.stderr
     assert other.stderr.count("\n") == 1
-    assert (tmp_path / "mnist_model.pth").read_bytes() == saved
+    assert (done.folder / "mnist_model.pth").read_bytes() == saved
 
 
 @pytest.mark.parametrize(
@@ -278,16 +273,33 @@ def test_train_py_trains_the_cnn_too(tmp_path):
         (["--epochs", "0"], "epochs is 0"),
         (["--batch-size", "100000"], "batch_size is 100000"),
         (["--device", "abacus"], "'abacus' cannot be used"),
+        (["--device", "meta"], "'meta' cannot be used"),
         (["--resume"], "no checkpoint 'mnist_model.pth'"),
         (["--output", "missing/model.pth"], "no folder 'missing'"),
+        (["--output", ""], "the name of the file to write is empty"),
+        (["--output", "."], "'.' is a folder"),
+        (["--output", "../pipe"], "'../pipe' is a device or a pipe"),
+        (["--output", 300 * "x"], "nothing can be written to"),
     ],
 )
-def test_train_py_fails_with_one_line(tmp_path, options, message):
-    done = run_train(tmp_path, *options)
+def test_train_py_fails_with_one_line_before_it_trains(run_program, options, message, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    done = run_program(TRAIN, *options)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert message in done.stderr
-    assert not list(tmp_path.iterdir())
+    assert "epoch " not in done.stdout
+    assert not list(done.folder.iterdir())
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+
+
+def test_a_picture_that_cannot_be_saved_is_no_failure_of_the_training(run_program, tmp_path):
+    (tmp_path / "program" / "prediction.png").mkdir(parents=True)
+    done = run_program(TRAIN, "--epochs", "1")
+    assert done.returncode == 0
+    assert "The picture could not be saved: " in done.stdout
+    assert not done.stderr
+    assert torch.load(done.folder / "mnist_model.pth", weights_only=True)["epoch"] == 1
 
 
 def test_train_py_has_the_defaults_of_fit():
@@ -303,4 +315,4 @@ def test_train_py_has_the_defaults_of_fit():
 
 
 def test_train_py_is_thin():
-    assert len((ROOT / "train.py").read_text().splitlines()) < 100
+    assert len(TRAIN.read_text().splitlines()) < 100
