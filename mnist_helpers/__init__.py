@@ -3,7 +3,7 @@
 The core is a row of rooms, each of which imports only from its left:
 
     atomic → idx → download → sources → data → images → batches → models →
-    devices → processes → optimizer → history → settings → archive → checkpoints → state → resuming → training →
+    optimizer → devices → processes → history → settings → archive → checkpoints → state → resuming → training →
     evaluation → stored → pictures → fitting → prediction → plotting → widgets
 
 Two wings import from the core, never the other way round, and each from its own left:

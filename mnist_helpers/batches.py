@@ -52,4 +52,4 @@ class Batches:
                 images = self.augment(images.float(), self.generator, share) if self.augment else images[share]
             elif self.augment:
                 images = self.augment(images.float(), self.generator)
-            yield normalize(images), self.split.labels[chosen]
+            yield normalize(images), self.split.labels.index_select(0, chosen)

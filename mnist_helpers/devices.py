@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from .models import MLP
+from .optimizer import make_optimizer
 
 _THREADS_AT_IMPORT = torch.get_num_threads()
 _MOST_THREADS = 4  # our layers are too small to gain from more
@@ -81,25 +82,37 @@ def quick_threads(model=None, batch_size=512):
         network = copy.deepcopy(model) if on_cpu else MLP()
         kind = type(network), (batch_size * sum(weights.numel() for weights in network.parameters())).bit_length()
         if kind not in _quickest:
-            before, images = torch.get_num_threads(), torch.ones(batch_size, 1, 28, 28)
-            many = one = 0.0
+            before, many, one = torch.get_num_threads(), 0.0, 0.0
+            step = _step(network, batch_size)
             for _ in range(_TURNS):  # in turn: what else the machine does changes meanwhile
-                many += _seconds_a_step(network, images, most)
-                one += _seconds_a_step(network, images, 1)
+                many += _seconds(step, most)
+                one += _seconds(step, 1)
             torch.set_num_threads(before)
             _quickest[kind] = most if _CLEAR_GAIN * many < one else 1
     return _quickest[kind]
 
 
-def _seconds_a_step(network, images, threads):
-    """Time of a step of training without the optimizer, with `threads` threads."""
-    torch.set_num_threads(threads)
-    network(images).sum().backward()  # starts the threads
-    steps, start = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - start) < _TURN:
+def _step(network, batch_size):
+    """A function that does what a step of training does."""
+    optimizer, images = make_optimizer(network, learning_rate=0.0, weight_decay=0.0), torch.ones(batch_size, 1, 28, 28)
+
+    def step():
+        optimizer.zero_grad()
         network(images).sum().backward()
-        steps += 1
-    return elapsed / steps
+        optimizer.step()
+
+    return step
+
+
+def _seconds(step, threads):
+    """Mean time of a `step` with so many threads."""
+    torch.set_num_threads(threads)
+    step()  # starts the threads
+    count, start = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < _TURN:
+        step()
+        count += 1
+    return elapsed / count
 
 
 def keep_memory():

@@ -12,8 +12,8 @@ MEAN, STD = 0.1307, 0.3081
 def normalize(images):
     """`uint8` or float images on a scale of 0 to 255, `(N, 28, 28)`, to what the networks read: `float32
     (N, 1, 28, 28)` with `(pixel / 255 - MEAN) / STD`."""
-    pixels = images.to(torch.float32, copy=True)
-    return pixels.sub_(255 * MEAN).div_(255 * STD).unsqueeze(1)
+    pixels = (images.float() if images.is_floating_point() else images) - 255 * MEAN  # float32, whatever it was
+    return pixels.div_(255 * STD).unsqueeze(1)
 
 
 def affine(images, *, rotation=0.0, shift=(0.0, 0.0), scale=1.0, shear=0.0):

@@ -124,11 +124,12 @@ def _train_epoch(model, batches, state):
     start = time.perf_counter()
     device, optimizer, schedule = batches.split.labels.device, state.optimizer, state.schedule
     smoothing, bfloat16 = state.settings["label_smoothing"], state.settings["precision"] == "bfloat16"
+    mixed = torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
     # Sums stay on the device: reading them in every step would make a GPU wait for the CPU each time.
     loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
     for step, (images, labels) in enumerate(batches):
         # forward
-        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+        with mixed:
             logits = model(images)
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
 

@@ -37,13 +37,14 @@ def machine(monkeypatch):
     monkeypatch.setattr(devices, "_quickest", {})
 
     def set_up(cores=16, speed=lambda threads, size: 1 / threads, before=16, **environment):
-        def seconds(network, images, threads):
-            asked.append(len(images))
-            return speed(threads, len(images))
+        def seconds(size, threads):
+            asked.append(size)
+            return speed(threads, size)
 
         current[:] = [before]
         devices._quickest.clear()
-        monkeypatch.setattr(devices, "_seconds_a_step", seconds)
+        monkeypatch.setattr(devices, "_step", lambda network, size: size)
+        monkeypatch.setattr(devices, "_seconds", seconds)
         monkeypatch.setattr(devices.joblib, "cpu_count", lambda: cores)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
