@@ -1,12 +1,13 @@
 """The course's numbers, measured on this machine in one run.
 
     python benchmarks/core.py                      everything (about ten minutes on two cores)
-    python benchmarks/core.py accuracy speed       only these parts: accuracy, program, speed, memory
+    python benchmarks/core.py accuracy speed       only these parts: accuracy, program, speed, parts, memory
 
 Times are compared within the run: absolute ones depend on the machine and on what else it does.
 """
 
 import argparse
+import itertools
 import os
 import statistics
 import subprocess
@@ -25,9 +26,10 @@ from torchvision import transforms
 
 import mnist_helpers as mh
 from mnist_helpers.devices import sensible_threads
+from mnist_helpers.optimizer import make_optimizer, make_schedule
 
 ROOT = Path(__file__).resolve().parent.parent
-BATCH_SIZE = 512  # fit's default
+BATCH_SIZES = (64, 128, 256, 512, 1024)
 
 
 def spread(values, digits=2):
@@ -75,12 +77,12 @@ class Textbook(Dataset):
         return self.transform(Image.fromarray(self.images[index], mode="L")), self.labels[index]
 
 
-def textbook_epoch(split):
+def textbook_epoch(split, batch_size):
     """Seconds for one epoch of the loop that PyTorch's tutorials write."""
     device = split.images.device
     model = mh.MLP().to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    loader = DataLoader(Textbook(split), batch_size=BATCH_SIZE, shuffle=True)
+    loader = DataLoader(Textbook(split), batch_size=batch_size, shuffle=True)
     start = time.perf_counter()
     for images, labels in loader:
         images, labels = images.to(device), labels.to(device)
@@ -111,23 +113,71 @@ def operations_per_image(model):
 
 
 def speed(rounds=3):
-    """fit's epoch against the textbook loop and against this machine's matrix products, in turn in one process."""
+    """fit's epoch against the textbook loop, for each batch size, and at fit's default against this machine's matrix
+    products; all in turn in one process."""
     mnist = mh.load_mnist(mh.pick_device())
     device = mnist.train.images.device
-    ratios, shares = [], []
+    ratios, shares = {size: [] for size in BATCH_SIZES}, []
     for _ in range(rounds):
-        rate = matmul_rate(device)
-        mh.set_seed(0)
-        model = mh.MLP().to(device)
-        history = fit(model, mnist.train, mnist.validation, progress=False)
-        rate = (rate + matmul_rate(device)) / 2  # before and after, since the machine's speed drifts
-        epoch = statistics.median(history.seconds)
-        shares.append(100 * operations_per_image(model) * len(mnist.train) / epoch / rate)
-        ratios.append(textbook_epoch(mnist.train) / epoch)
-        with sensible_threads() as threads:
-            print(f"  epoch {epoch:.3f} s, {threads} threads, matrix products {rate / 1e9:.0f} GFLOP/s", flush=True)
-    print(f"training epoch, times faster than the textbook loop (batch size {BATCH_SIZE}): {spread(ratios, 1)}")
-    print(f"training epoch, share of this machine's float32 matrix-product rate: {spread(shares, 1)} %")
+        for size in BATCH_SIZES:
+            rate = matmul_rate(device)
+            mh.set_seed(0)
+            model = mh.MLP().to(device)
+            history = fit(model, mnist.train, mnist.validation, epochs=4, batch_size=size, progress=False)
+            rate = (rate + matmul_rate(device)) / 2  # before and after, since the machine's speed drifts
+            epoch = statistics.median(history.seconds)
+            ratios[size].append(textbook_epoch(mnist.train, size) / epoch)
+            with sensible_threads(model=model, batch_size=size) as threads:
+                print(f"  batch {size}: epoch {epoch:.3f} s, {threads} threads", flush=True)
+            if size == 512:
+                shares.append(100 * operations_per_image(model) * len(mnist.train) / epoch / rate)
+    for size, values in ratios.items():
+        print(f"training epoch, times faster than the textbook loop, batch size {size}: {spread(values, 1)}")
+    print(f"training epoch, share of this machine's float32 matrix-product rate, batch size 512: {spread(shares, 1)} %")
+
+
+class Clock:
+    """Adds up the time between calls, by the name of what was done before the call."""
+
+    def __init__(self):
+        self.seconds, self.last = {}, time.perf_counter()
+
+    def __call__(self, name):
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self.last
+        self.last = now
+
+
+def parts():
+    """Where the time of a step goes: the loop of `fit` with a clock between its lines, on a CPU and in one thread."""
+    mnist = mh.load_mnist()
+    with sensible_threads(1):
+        for network, size in ((mh.MLP, 64), (mh.MLP, 512), (mh.CNN, 256)):
+            model, steps = network().train(), 100 if network is mh.CNN else 400
+            optimizer = make_optimizer(model, 1e-3, 0.1)
+            schedule = make_schedule(optimizer, 1e-3, steps + 1, one_cycle=True)
+            batches = itertools.chain.from_iterable(mh.Batches(mnist.train, size, seed=seed) for seed in range(9))
+            loss_sum, correct, clock = torch.zeros(()), torch.zeros((), dtype=torch.int64), Clock()
+            for step, (images, labels) in enumerate(itertools.islice(batches, steps)):
+                clock = Clock() if step == 10 else clock  # the first warm up
+                clock("batch")
+                logits = model(images)
+                clock("forward")
+                loss = F.cross_entropy(logits, labels)
+                clock("loss")
+                optimizer.zero_grad()
+                loss.backward()
+                clock("backward")
+                optimizer.step()
+                clock("optimizer")
+                schedule.step()
+                clock("schedule")
+                loss_sum += loss.detach() * len(labels)
+                correct += (logits.argmax(1) == labels).sum()
+                clock("bookkeeping")
+            total = sum(clock.seconds.values())
+            shares = ", ".join(f"{name} {100 * seconds / total:.0f} %" for name, seconds in clock.seconds.items())
+            print(f"a step of the {network.__name__}, batch {size}: {1e6 * total / (steps - 10):,.0f} µs: {shares}")
 
 
 def watch(command, folder, **variables):
@@ -168,14 +218,14 @@ def memory():
 
 
 def main():
-    parts = {"accuracy": accuracy, "program": program, "speed": speed, "memory": memory}
+    all_parts = {"accuracy": accuracy, "program": program, "speed": speed, "parts": parts, "memory": memory}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*parts, []], metavar="part", help=", ".join(parts))
-    names = parser.parse_args().parts or list(parts)
+    parser.add_argument("parts", nargs="*", choices=[*all_parts, []], metavar="part", help=", ".join(all_parts))
+    names = parser.parse_args().parts or list(all_parts)
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     print(f"{describe()}{load}")
     for name in names:
-        parts[name]()
+        all_parts[name]()
 
 
 if __name__ == "__main__":

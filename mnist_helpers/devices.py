@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 import torch
 
-from .models import MLP
+from .models import MLP, count_parameters
 from .optimizer import make_optimizer
 
 _THREADS_AT_IMPORT = torch.get_num_threads()
@@ -77,18 +77,19 @@ def quick_threads(model=None, batch_size=512):
     most = min(_THREADS_AT_IMPORT, joblib.cpu_count(), _MOST_THREADS)
     if most == 1:
         return 1
-    on_cpu = model is not None and next(model.parameters()).device.type == "cpu"
-    with torch.random.fork_rng(devices=[]):  # whoever seeds and then trains gets the same numbers as without
-        network = copy.deepcopy(model) if on_cpu else MLP()
-        kind = type(network), (batch_size * sum(weights.numel() for weights in network.parameters())).bit_length()
-        if kind not in _quickest:
-            before, many, one = torch.get_num_threads(), 0.0, 0.0
-            step = _step(network, batch_size)
+    if model is not None and next(model.parameters()).device.type != "cpu":
+        model = None
+    work = batch_size * (count_parameters(model) if model is not None else 0)
+    kind = type(model), work.bit_length()
+    if kind not in _quickest:
+        before, many, one = torch.get_num_threads(), 0.0, 0.0
+        with torch.random.fork_rng(devices=[]):  # whoever seeds and then trains gets the same numbers as without
+            step = _step(MLP() if model is None else copy.deepcopy(model), batch_size)
             for _ in range(_TURNS):  # in turn: what else the machine does changes meanwhile
                 many += _seconds(step, most)
                 one += _seconds(step, 1)
-            torch.set_num_threads(before)
-            _quickest[kind] = most if _CLEAR_GAIN * many < one else 1
+        torch.set_num_threads(before)
+        _quickest[kind] = most if _CLEAR_GAIN * many < one else 1
     return _quickest[kind]
 
 
@@ -121,5 +122,5 @@ def keep_memory():
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library than glibc
             mallopt = ctypes.CDLL(None).mallopt
-            mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
-            mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
+            if mallopt(-3, 1 << 30):  # M_MMAP_THRESHOLD, which not every version allows to be so high
+                mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD

@@ -708,6 +708,17 @@ def test_a_file_that_holds_no_drawings_is_refused_and_nothing_is_lost(pad):
         expect(pad.part("notice")).to_be_empty()
 
 
+def test_a_file_too_large_to_arrive_is_refused_in_words(pad):
+    """The connection to Python would drop it without one."""
+    pad.open("mine")
+    reload(pad, 9_500_000 * " ", "large.json")
+    expect(pad.part("notice")).to_have_text("large.json has 9.5 MB, and at most 8 can be read here.")
+    pad.draw(ONE)
+    keep(pad, 1)
+    expect(pad.part("kept").locator("button")).to_have_text(["1"])
+    expect(pad.part("notice")).to_be_empty()
+
+
 def test_a_drawing_is_kept_whole_even_if_it_was_drawn_in_no_time(pad, tmp_path):
     """Changes of the strokes may wait for an answer of Python's, and the wish to keep must not overtake them."""
     pad.open("mine")

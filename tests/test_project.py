@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from packaging.requirements import Requirement
 
 from scripts import notebooks
 
@@ -82,6 +83,13 @@ def test_what_is_declared_is_used():
     programs = {"jupyterlab", "nbval", "ruff", "psycopg"}  # run, or named in an address, not imported
     declared = names_of(chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()))
     assert declared - programs <= {name.lower() for name in used}
+
+
+def test_what_is_declared_is_pinned_in_a_version_that_is_allowed():
+    pinned = dict(line.lower().split("==") for line in (ROOT / "constraints.txt").read_text().splitlines())
+    for line in chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()):
+        requirement = Requirement(line)
+        assert requirement.specifier.contains(pinned[requirement.name.lower()]), line
 
 
 def notebook_source(path):

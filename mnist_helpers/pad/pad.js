@@ -124,6 +124,7 @@ function render({ model, el }) {
   el.innerHTML = TEMPLATE;
   const part = Object.fromEntries([...el.querySelectorAll("[data-part]")].map((node) => [node.dataset.part, node]));
   const ask = (message) => {
+    part.notice.textContent = model.get("notice"); // without what was said here alone
     try {
       model.send(message);
     } catch {
