@@ -138,9 +138,8 @@ def main():
     names = list(taken)
     for before, after in itertools.pairwise(names):
         ratios = [a / b for a, b in zip(taken[before], taken[after], strict=True)]
-        print(
-            f"{after}: {statistics.mean(ratios):.2f} ± {statistics.stdev(ratios):.2f} times as quick as the one before"
-        )
+        spread = f"median; {min(ratios):.2f} to {max(ratios):.2f}, n = {len(ratios)}"
+        print(f"{after}: {statistics.median(ratios):.2f} times as quick as the one before ({spread})")
     epochs = {}
     for network, name in ((mh.CNN, "course"), (official_network, "official")):
         for recipe in (epochs_under_the_course_s_recipe, epochs_under_the_official_recipe):
