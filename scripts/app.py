@@ -9,6 +9,7 @@ of them means harm, is here; Voilà's own options work as well.
 
 import asyncio
 import socket
+import time
 from pathlib import Path
 
 import psutil
@@ -56,7 +57,7 @@ SETTINGS = Config(
         "MappingKernelManager": {
             # A page that nobody has touched for ten minutes gives its memory back.
             "cull_idle_timeout": 600,
-            "cull_interval": 60,
+            "cull_interval": 30,
             "cull_connected": True,
         },
     }
@@ -86,9 +87,13 @@ class Kernels(AsyncMappingKernelManager):
     patience = Float(120, config=True, help="Seconds until the kernel of a page that has gone is shut down")
     starting = 0
 
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.alone = {}  # since when no page is connected to a kernel
+
     def has_room(self):
         taken = len(self.list_kernel_ids()) + self.starting
-        return taken < self.parent.visitors and psutil.virtual_memory().available > VISITOR
+        return taken < self.parent.visitors and free_memory() > VISITOR
 
     async def start_kernel(self, **options):
         if options["env"].get(ENV_VARIABLE.VOILA_PREHEAT) == "True":  # of the page that is to stand ready
@@ -102,19 +107,25 @@ class Kernels(AsyncMappingKernelManager):
         finally:
             self.starting -= 1
 
-    def notify_disconnect(self, kernel_id):
-        """A phone says nothing when its page is swiped away, and may come back when it has lost the network."""
-        super().notify_disconnect(kernel_id)
-        IOLoop.current().call_later(self.patience, self.leave, kernel_id)
+    def notify_connect(self, kernel_id):
+        super().notify_connect(kernel_id)
+        self.alone.pop(kernel_id, None)
 
-    async def leave(self, kernel_id):
-        if kernel_id in self and not self.kernel_model(kernel_id)["connections"]:
-            await self.shutdown_kernel(kernel_id)
+    async def cull_kernel_if_idle(self, kernel_id):
+        """Asked at intervals about every kernel but the one that stands ready. A phone says nothing when its page is
+        swiped away, and may come back when it has lost the network; some pages never connect."""
+        if not self.kernel_model(kernel_id)["connections"]:
+            since = self.alone.setdefault(kernel_id, time.monotonic())
+            if time.monotonic() - since > self.patience:
+                del self.alone[kernel_id]
+                await self.shutdown_kernel(kernel_id)
+                return
+        await super().cull_kernel_if_idle(kernel_id)
 
 
 class Connection(ZMQChannelsWebsocketConnection):
-    """A page's connection to its kernel, in the protocol that Voilà understands. It would take a message in Jupyter's
-    older one for a list of 10^16 numbers, and stop for ever."""
+    """A page's connection to its kernel. A message tells in its first eight bytes how many numbers follow, and the
+    server would believe it: 2^64 of them, it would count for ever. The older protocol is read in the same way."""
 
     async def prepare(self):
         offered = self.websocket_handler.request.headers.get("Sec-WebSocket-Protocol", "")
@@ -122,11 +133,23 @@ class Connection(ZMQChannelsWebsocketConnection):
             raise HTTPError(400)
         await super().prepare()
 
+    def handle_incoming_message(self, incoming_msg):
+        if is_message(incoming_msg):
+            super().handle_incoming_message(incoming_msg)
+        else:
+            self.websocket_handler.close(1007, "not a message of Jupyter's")
+
     def handle_outgoing_message(self, stream, outgoing_msg):
         """Keep back what tells of an error: it holds the paths of this machine."""
         _, parts = self.session.feed_identities(outgoing_msg)
         if self.session.unpack(parts[1])["msg_type"] != "error":
             super().handle_outgoing_message(stream, outgoing_msg)
+
+
+def is_message(raw):
+    """Whether the bytes have the form of Jupyter's protocol v1: where each of some parts begins, and where the last one
+    ends. There are a channel, four parts and buffers, of which a widget of this page has a few."""
+    return isinstance(raw, bytes) and 6 <= int.from_bytes(raw[:8], "little") <= min(100, len(raw) // 8 - 1)
 
 
 class Page(TornadoVoilaHandler):
@@ -155,7 +178,7 @@ class App(Voila):
 
     @default("visitors")
     def _as_memory_allows(self):
-        return max(1, psutil.virtual_memory().available // VISITOR - 1)
+        return max(1, free_memory() // VISITOR - 1)
 
     def initialize(self, argv=None):
         self.update_config(SETTINGS)
@@ -184,6 +207,17 @@ class App(Voila):
         segno.make(self.display_url).terminal(compact=True)
         print(f"The drawing pad is at {self.display_url}. Everybody in this network can open it, "
               f"{self.visitors} at the same time.", flush=True)  # fmt: skip
+
+
+def free_memory(group=Path("/sys/fs/cgroup")):
+    """Bytes of memory that can still be taken: of the machine, or of the container if its limit is nearer."""
+    free = psutil.virtual_memory().available
+    try:
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        kept = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())["inactive_file"]
+    except (OSError, ValueError):  # no container, or one without a limit
+        return free
+    return min(free, limit - used + int(kept))  # files that are kept in memory give way
 
 
 def own_address():
