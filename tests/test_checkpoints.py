@@ -172,8 +172,49 @@ def behind_something_else(good, path):
     path.write_bytes(b"ustar" + bytes(507) + good.read_bytes())
 
 
+def before_something_else(good, path):
+    path.write_bytes(good.read_bytes() + b"PK\x05\x06" + bytes(18))
+
+
+def beside_another(good, path):
+    """Two archives in one file, and a comment."""
+    path.write_bytes(good.read_bytes() + good.read_bytes())
+
+
+def with_program(good, path, program):
+    """An archive as PyTorch writes it, in which the values are made by this program of pickle's."""
+    with zipfile.ZipFile(good) as whole, zipfile.ZipFile(path, "w") as file:
+        for name in whole.namelist():
+            file.writestr(name, program if name.endswith("data.pkl") else whole.read(name))
+
+
+def billions_of_bytes(good, path):
+    with_program(good, path, b"\x80\x02c__builtin__\nbytearray\nJ" + (2**31 - 1).to_bytes(4, "little") + b"\x85R.")
+
+
+def tuples_within_tuples(good, path, levels=60):
+    """As the key of a dict, whose hash is that of 2^60 numbers."""
+    program = b"\x80\x02}q\x00K\x01K\x01\x85q\x01s"
+    for number in range(1, levels + 1):
+        program += b"K%ch%ch%c\x86q%cs" % (number + 1, number, number, number + 1)
+    with_program(good, path, program + b"h%cNs." % (levels + 1))
+
+
+def two_programs(good, path):
+    """PyTorch reads the first, whatever its case."""
+    with zipfile.ZipFile(good) as whole, zipfile.ZipFile(path, "w") as file:
+        for name in whole.namelist():
+            file.writestr(name, whole.read(name))
+            if name.endswith("data.pkl"):
+                file.writestr(name.replace("data.pkl", "DATA.PKL"), whole.read(name))
+
+
+EVIL = [packed, overlapping, behind_something_else, before_something_else, beside_another, billions_of_bytes]
+EVIL += [tuples_within_tuples, two_programs]
+
+
 @pytest.mark.usefixtures("unread")
-@pytest.mark.parametrize("make", [packed, overlapping, behind_something_else])
+@pytest.mark.parametrize("make", EVIL)
 def test_an_archive_that_is_not_as_torch_save_writes_is_refused_unread(make, good, tmp_path):
     make(good, tmp_path / "evil.pth")
     start = time.monotonic()
