@@ -1,6 +1,7 @@
 """Checkpoints: a network, and all that its training needs to go on, in one file."""
 
 import io
+import reprlib
 from dataclasses import asdict, dataclass
 
 import torch
@@ -76,8 +77,10 @@ def load_checkpoint(path, *, model=None, device=None):
         CheckpointError: the file is damaged, is something else, or holds another architecture.
     """
     state = read_checkpoint(path)
-    model = _build(path, state) if model is None else model
-    load_weights(path, model, state)
+    if model is None:
+        model = _build(path, state)
+    check_fit(path, model, state)
+    model.load_state_dict(state["model"])
     if device is not None:
         model.to(device)
     return Checkpoint(model.eval(), {k: v for k, v in state.items() if k != "model"})
@@ -115,41 +118,25 @@ def _build(path, state):
     # The name in the file is looked up among this package's own networks only.
     name, config = state["architecture"]["name"], state["architecture"]["config"]
     if name not in NETWORKS:
-        raise CheckpointError(f"{path} holds a {name}; pass such a network as model=")
+        raise CheckpointError(f"{path} holds a {name:.60}; pass such a network as model=")
     try:
         with torch.device("meta"):  # of tensors without memory
             model = NETWORKS[name](**config)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise CheckpointError(f"{path} holds a {name} that cannot be built: {error}") from error
-    _check_shapes(path, model, state)
+        raise CheckpointError(f"{path} holds a {name} that cannot be built: {error!s:.200}") from error
+    check_fit(path, model, state)
     return model.to_empty(device="cpu")
 
 
-def _check_shapes(path, model, state):
-    wanted = {name: weights.shape for name, weights in model.state_dict().items()}
-    if wanted != {name: weights.shape for name, weights in state["model"].items()}:
-        theirs = state["architecture"]
-        raise CheckpointError(f"{path} says that it holds a {theirs['name']} with {theirs['config']}, but does not")
-
-
-def load_weights(path, model, state):
-    """Copy the weights of the checkpoint `state`, which was read from `path`, into `model`.
-
-    Raises:
-        CheckpointError: they are another network's.
-    """
-    check_architecture(path, model, state)
-    try:
-        model.load_state_dict(state["model"])
-    except RuntimeError as error:
-        raise CheckpointError(f"{path} holds other weights than those of a {type(model).__name__}") from error
-
-
-def check_architecture(path, model, state):
+def check_fit(path, model, state):
     """Raise `CheckpointError` if the checkpoint `state`, read from `path`, is of another network than `model`."""
     theirs, ours = state["architecture"], {"name": type(model).__name__, "config": getattr(model, "config", {})}
     if theirs != ours:
-        raise CheckpointError(
-            f"{path} holds a {theirs['name']} with {theirs['config']}, which does not fit this {ours['name']} "
-            f"with {ours['config']}"
-        )
+        raise CheckpointError(f"{path} holds {_named(theirs)}, which does not fit this {_named(ours)}")
+    wanted = {name: weights.shape for name, weights in model.state_dict().items()}
+    if wanted != {name: weights.shape for name, weights in state["model"].items()}:
+        raise CheckpointError(f"{path} says that it holds this {_named(theirs)}, but its weights do not fit")
+
+
+def _named(architecture):
+    return f"{architecture['name']:.60} with {reprlib.repr(architecture['config'])}"

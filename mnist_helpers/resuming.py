@@ -2,13 +2,14 @@
 the state of an optimizer on trust, and its quickest kernels write where a wrong one tells them to."""
 
 import math
+import reprlib
 from dataclasses import fields
 
 import joblib
 import torch
 
 from .archive import CheckpointError
-from .checkpoints import check_architecture, load_weights, read_checkpoint
+from .checkpoints import check_fit, read_checkpoint
 from .history import History
 
 
@@ -28,21 +29,25 @@ def restore(path, training):
         raise CheckpointError(f"{path} holds a network, but not the state of its training, so it cannot be resumed")
     try:
         _check_settings(path, state["settings"], training.settings)
-        check_architecture(path, training.model, state)
+        check_fit(path, training.model, state)
         threads = state["settings"]["threads"]
         _require(type(threads) is int and threads >= 1)
         columns = _checked_history(state["history"], training.settings["epochs"])
-        steps = training.steps * len(columns["train_loss"])
-        _require(state["schedule"]["last_epoch"] == steps)
+        done, steps = state["schedule"]["last_epoch"], training.steps_per_epoch * len(columns["train_loss"])
+        _require(type(done) is int and done == steps)
         moments, groups = _checked_optimizer(state["optimizer"], training.optimizer)
-        _set_random_numbers(path, state, training.generator)
+        _check_random_numbers(path, state, training.generator.device)
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} holds a state of training that is damaged, so it cannot be resumed") from error
-    load_weights(path, training.model, state)
+    training.model.load_state_dict(state["model"])
     training.optimizer.load_state_dict({"state": moments, "param_groups": groups})
     counts = {"last_epoch": steps, "_step_count": steps + 1, "_last_lr": [group["lr"] for group in groups]}
     training.schedule.load_state_dict(training.schedule.state_dict() | counts)
     training.history = History(**columns)
+    training.generator.set_state(state["generator"])
+    torch.set_rng_state(state["torch_random"])
+    if state["cuda_random"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda_random"][: torch.cuda.device_count()])
     return min(threads, joblib.cpu_count())
 
 
@@ -53,7 +58,7 @@ def _require(condition):
 
 def _check_settings(path, saved, settings):
     differing = [
-        f"{key} was {saved.get(key)!r:.60}, now {settings[key]!r}"
+        f"{key} was {reprlib.repr(saved.get(key)):.60}, now {settings[key]!r}"
         for key in settings
         if type(saved.get(key)) is not type(settings[key]) or saved[key] != settings[key]
     ]
@@ -73,8 +78,8 @@ def _checked_history(saved, epochs):
 
 
 def _checked_optimizer(saved, optimizer):
-    """What `optimizer.load_state_dict` takes: for each parameter copies of its tensors, which must have its shape, and
-    the groups of parameters as this optimizer has them, but with the rates in the file."""
+    """What `optimizer.load_state_dict` takes: copies of the tensors of each parameter that was trained, which must have
+    its shape, and the groups of parameters as this optimizer has them, but with the rates in the file."""
     groups = optimizer.state_dict()["param_groups"]
     _require(len(saved["param_groups"]) == len(groups))
     for group, theirs in zip(groups, saved["param_groups"], strict=True):
@@ -82,30 +87,34 @@ def _checked_optimizer(saved, optimizer):
         _require(all(type(rate) is float and math.isfinite(rate) for rate in (group["lr"], *group["betas"])))
         _require(group["lr"] >= 0 and len(group["betas"]) == 2 and all(0 <= beta < 1 for beta in group["betas"]))
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    moments = {number: dict(saved["state"][number]) for number in range(len(parameters))}
-    for number, parameter in enumerate(parameters):
-        _require(set(moments[number]) == {"step", "exp_avg", "exp_avg_sq"})
-        for name, tensor in moments[number].items():
-            like = torch.zeros(()) if name == "step" else parameter.detach()
-            _require(tensor.dtype == like.dtype and tensor.shape == like.shape and tensor.layout == torch.strided)
+    moments = {}
+    for number, tensors in saved["state"].items():  # none for a parameter that is frozen or that nothing depends on
+        _require(type(number) is int and 0 <= number < len(parameters) and isinstance(tensors, dict))
+        _require(set(tensors) == {"step", "exp_avg", "exp_avg_sq"})
+        moments[number] = {}
+        for name, tensor in tensors.items():
+            like = torch.zeros(()) if name == "step" else parameters[number].detach()
+            _require(isinstance(tensor, torch.Tensor) and tensor.layout == torch.strided)
+            _require(tensor.dtype == like.dtype and tensor.shape == like.shape)
             moments[number][name] = torch.empty_like(like).copy_(tensor)  # an expanded one has less memory than it says
+    _require(moments)
     return moments, groups
 
 
-def _set_random_numbers(path, state, generator):
-    """Let all random numbers go on where they were."""
+def _check_random_numbers(path, state, device):
+    """Whether the generators of this machine can go on from the states in the file."""
     for numbers in (state["generator"], state["torch_random"], *state["cuda_random"]):
         _require(isinstance(numbers, torch.Tensor) and numbers.dtype == torch.uint8 and numbers.dim() == 1)
     try:
-        generator.set_state(state["generator"])
+        torch.Generator(device).set_state(state["generator"])
     except RuntimeError as error:
         raise ValueError(
-            f"{path} comes from a training on another kind of device than {generator.device}, whose random numbers "
-            "cannot go on here: resume it there, or load its weights with load_checkpoint"
+            f"{path} comes from a training on another kind of device than {device}, whose random numbers cannot go on "
+            "here: resume it there, or load its weights with load_checkpoint"
         ) from error
     try:
-        torch.set_rng_state(state["torch_random"])
-        if state["cuda_random"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["cuda_random"][: torch.cuda.device_count()])
+        torch.Generator().set_state(state["torch_random"])
+        for numbers in state["cuda_random"] if torch.cuda.is_available() else ():
+            torch.Generator("cuda").set_state(numbers)
     except RuntimeError as error:
         raise TypeError("not the state of a generator") from error

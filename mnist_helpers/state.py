@@ -11,7 +11,7 @@ from .optimizer import make_optimizer, make_schedule
 
 @dataclass
 class State:
-    """A training of `model` with `settings`, as it is at the end of an epoch of so many `steps`.
+    """A training of `model` with `settings`, as it is at the end of an epoch of `steps_per_epoch` steps.
 
     Attributes:
         generator: of the random numbers of the batches.
@@ -21,13 +21,13 @@ class State:
     model: torch.nn.Module
     settings: dict
     generator: torch.Generator
-    steps: int
+    steps_per_epoch: int
     history: History = field(default_factory=History)
 
     def __post_init__(self):
         rate, epochs = self.settings["learning_rate"], self.settings["epochs"]
         self.optimizer = make_optimizer(self.model, rate, self.settings["weight_decay"])
-        self.schedule = make_schedule(self.optimizer, rate, epochs * self.steps, self.settings["one_cycle"])
+        self.schedule = make_schedule(self.optimizer, rate, epochs * self.steps_per_epoch, self.settings["one_cycle"])
 
     def save(self, path):
         """Write all of it to `path`, whole or not at all; see `save_checkpoint`."""

@@ -29,8 +29,9 @@ def server(tmp_path_factory):
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     nbformat.write(new_notebook(cells=[new_code_cell(CODE)], metadata=kernel), folder / "small.ipynb")
     (folder / "private.png").write_bytes(b"\x89PNG")
-    server = Server("app", "scripts.app", folder, f"--Voila.notebook_path={folder / 'small.ipynb'}", "--App.visitors=3",
-                    "--Kernels.patience=2", "--Kernels.cull_interval=1", "--Voila.ip=0.0.0.0", f"--Voila.connection_dir_root={folder}")  # fmt: skip
+    options = ("--App.visitors=3", "--Kernels.patience=2", "--Kernels.cull_interval=1", "--Voila.ip=0.0.0.0")
+    folders = (f"--Voila.notebook_path={folder / 'small.ipynb'}", f"--Voila.connection_dir_root={folder}")
+    server = Server("app", "scripts.app", folder, *options, *folders)
     try:
         server.wait()
         yield server

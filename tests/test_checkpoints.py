@@ -256,6 +256,14 @@ def test_weights_of_which_the_file_holds_a_single_number_are_refused(good, elsew
     assert memory < 200_000_000
 
 
+def nested(levels, times=2):
+    """A list that holds a list twice, which holds a list twice, and so on: short in a file, endless in a message."""
+    values = []
+    for _ in range(levels):
+        values = times * [values]
+    return values
+
+
 MLP = {"hidden": [128, 64]}
 WRONG = {
     "no architecture": {"architecture": None},
@@ -278,6 +286,9 @@ WRONG = {
     "unnamed": {"model": {0: torch.zeros(3)}},
     "one layer": {"model": {"layers.1.weight": torch.zeros(128, 784)}},
     "sparse": {"model": {"layers.1.weight": torch.zeros(128, 784).to_sparse()}},
+    "a list of lists without end": {"architecture": {"name": "CNN", "config": {"width": nested(60)}}},
+    "a deep list": {"architecture": {"name": "CNN", "config": {"width": nested(100, 1)}}},
+    "a name without end": {"architecture": {"name": "x" * 10**6, "config": {}}},
     "another format": {"format": "version 99"},
 }
 
@@ -288,5 +299,6 @@ WRONG = {
 def test_wrong_contents_get_one_clear_error(kind, given, good):
     torch.save(torch.load(good, weights_only=True) | WRONG[kind], good)
     model = mh.MLP() if given else None
-    with pytest.raises(mh.CheckpointError, match=r"good\.pth"):
+    with pytest.raises(mh.CheckpointError, match=r"good\.pth") as caught:
         mh.load_checkpoint(good, model=model)
+    assert len(str(caught.value)) < 1000

@@ -4,11 +4,13 @@ import copy
 import os
 import signal
 
+import joblib
 import pytest
 import torch
 from trainings import Dropout, new_model, quick, weights
 
 import mnist_helpers as mh
+from mnist_helpers import training
 
 
 class DeadlyAugmentation(mh.Augmentation):
@@ -120,7 +122,11 @@ HARM = {
     "a step that is a list": lambda s: moments(s, "step", [1]),
     "steps": lambda s: moments(s, "step", torch.ones(5)),
     "no moments": lambda s: s["optimizer"]["state"].clear(),
-    "moments of one parameter less": lambda s: s["optimizer"]["state"].pop(3),
+    "moments of one parameter more": lambda s: s["optimizer"]["state"].update({6: s["optimizer"]["state"][5]}),
+    "moments in a list": lambda s: s["optimizer"]["state"].update(
+        {0: [["step", 1], ["exp_avg", 2], ["exp_avg_sq", 3]]}
+    ),
+    "moments in words": lambda s: s["optimizer"]["state"].update({0: "ab"}),
     "no groups": lambda s: s["optimizer"].update(param_groups=[]),
     "two groups": lambda s: s["optimizer"].update(param_groups=2 * s["optimizer"]["param_groups"]),
     "a rate that is a word": lambda s: group(s, "lr", "high"),
@@ -132,6 +138,7 @@ HARM = {
     "an optimizer that is a list": lambda s: s.update(optimizer=[]),
     "no schedule": lambda s: s.update(schedule=None),
     "a schedule elsewhere": lambda s: s["schedule"].update(last_epoch=7),
+    "a schedule of tensors": lambda s: s["schedule"].update(last_epoch=torch.zeros(2)),
     "a schedule of words": lambda s: s["schedule"].update(last_epoch="x"),
     "no history": lambda s: s.update(history=None),
     "a longer history": lambda s: s["history"].update(
@@ -167,20 +174,67 @@ def test_a_damaged_state_is_refused_and_changes_nothing(kind, interrupted, digit
     assert path.read_bytes() == content
 
 
-def test_what_the_settings_decide_is_not_taken_from_the_file(interrupted, digits, tmp_path, one_thread):
+def test_what_the_settings_decide_is_not_taken_from_the_file(interrupted, digits, tmp_path, one_thread, monkeypatch):
     """A state can be harmless in form and still change what is computed, or with how many threads."""
     changed = copy.deepcopy(interrupted)
     for name, value in {"amsgrad": True, "weight_decay": 0.9, "max_lr": 5.0, "fused": False, "maximize": True}.items():
         group(changed, name, value)
     changed["schedule"].update(total_steps=10**9, base_lrs=[99.0])
     changed["settings"]["threads"] = 10**9
-    results = []
+    results, asked, original = [], [], training.sensible_threads
+    monkeypatch.setattr(training, "sensible_threads", lambda *args: asked.append(args[0]) or original(*args))
     for number, state in enumerate((interrupted, changed)):
         path, model = tmp_path / f"{number}.pth", new_model()
         torch.save(state, path)
         assert len(quick(model, digits, checkpoint=path, resume=True)) == 4
         results.append(weights(model))
     assert torch.equal(*results)
+    assert asked == [interrupted["settings"]["threads"], joblib.cpu_count()]
+
+
+class Frozen(torch.nn.Module):
+    """With a layer that is not trained, and one that nothing depends on: an optimizer has no state of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.frozen, self.last, self.unused = (torch.nn.Linear(784, 32), torch.nn.Linear(32, 10), torch.nn.Linear(1, 1))
+        self.frozen.requires_grad_(False)
+
+    def forward(self, images):
+        return self.last(self.frozen(images.flatten(1)).relu())
+
+
+def test_layers_that_are_not_trained_are_no_hindrance(digits, tmp_path, one_thread):
+    results = []
+    for name, stop in (("through", 99), ("broken", 2)):
+        options = {"checkpoint": tmp_path / name}
+
+        def interrupt(history, stop=stop):
+            if len(history) == stop:
+                raise KeyboardInterrupt
+
+        mh.set_seed(0)
+        model = Frozen()
+        quick(model, digits, on_epoch=interrupt, **options)
+        if stop < 4:
+            assert len(quick(model, digits, resume=True, **options)) == 4
+        results.append(weights(model))
+    assert torch.equal(*results)
+
+
+def test_weights_of_a_network_of_the_same_name_that_do_not_fit_change_nothing(digits, tmp_path):
+    path = tmp_path / "run.pth"
+    quick(Dropout(), digits, checkpoint=path)
+    model = Dropout()
+    model[2] = torch.nn.Linear(784, 10, bias=False)
+    before = weights(model).clone()
+    for load in (
+        lambda: quick(model, digits, checkpoint=path, resume=True),
+        lambda: mh.load_checkpoint(path, model=model),
+    ):
+        with pytest.raises(mh.CheckpointError, match="its weights do not fit"):
+            load()
+        assert torch.equal(weights(model), before)
 
 
 def test_moments_that_share_one_number_get_memory_of_their_own(interrupted, digits, tmp_path):
