@@ -12,7 +12,7 @@ import time
 import mnist_helpers as mh
 
 PICTURE = "prediction.png"
-RANK = int(os.environ.get("RANK", 0))  # which of torchrun's processes this is
+RANK = int(os.environ["RANK"]) if "TORCHELASTIC_RUN_ID" in os.environ else 0  # which of torchrun's processes this is
 
 
 def parse(arguments):

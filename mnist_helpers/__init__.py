@@ -4,7 +4,7 @@ The core is a row of rooms, each of which imports only from its left:
 
     atomic → idx → download → sources → data → images → batches → models →
     optimizer → devices → processes → history → settings → archive → checkpoints → state → resuming → training →
-    evaluation → stored → pictures → fitting → prediction → plotting → widgets
+    evaluation → stored → pictures → centring → prediction → plotting → widgets
 
 Two wings import from the core, never the other way round, and each from its own left:
 
@@ -32,7 +32,7 @@ from .training import fit
 
 _LATER = {
     "pictures": ("ImageError",),
-    "fitting": ("to_mnist",),
+    "centring": ("to_mnist",),
     "prediction": ("predict",),
     "plotting": (
         "plot_calibration",

@@ -9,10 +9,13 @@ from pathlib import Path
 @contextmanager
 def atomic_write(path):
     """Yield a temporary path in the folder of `path`. When the block ends well, flush that file to the disk and rename
-    it to `path`; otherwise remove it. Whatever happens, `path` is either untouched or complete."""
-    path = Path(os.path.realpath(path))  # what a symbolic link points to is replaced, not the link
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".", suffix=".part")
-    os.close(handle)
+    it to `path`; otherwise remove it. Whatever happens, `path` is either untouched or complete.
+
+    Raises:
+        OSError: nothing can be written there, or something else than a file has this name.
+    """
+    given, path = path, Path(os.path.realpath(path))  # what a symbolic link points to is replaced, not the link
+    name = _make_temporary(path, given)
     try:
         yield Path(name)
         with open(name, "rb+") as file:
@@ -41,12 +44,17 @@ def check_writable(path):
     if not target.parent.is_dir():
         folder = target.parent if os.path.islink(path) else Path(path).parent
         raise FileNotFoundError(f"there is no folder {str(folder)!r} to save {target.name!r} in")
-    if os.path.exists(target) and not os.path.isfile(target):
-        kind = "a folder" if target.is_dir() else "a device or a pipe"
-        raise OSError(f"{str(path)!r} is {kind}: name a file")
+    os.unlink(_make_temporary(target, path))
+
+
+def _make_temporary(path, given):
+    """An empty file beside `path`, where a file may be, but not a folder or something else that would be replaced.
+    Messages call it as it was `given`."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(f"{str(given)!r} is {'a folder' if path.is_dir() else 'a device or a pipe'}: name a file")
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=target.name + ".", suffix=".part")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".", suffix=".part")
     except OSError as error:
-        raise OSError(f"nothing can be written to {str(path)!r}: {error.strerror}") from error
+        raise type(error)(f"nothing can be written to {str(given)!r}: {error.strerror}") from error
     os.close(handle)
-    os.unlink(name)
+    return name

@@ -9,7 +9,8 @@ class Batches:
     """Shuffled, normalised mini-batches of a split, made where the split lives.
 
     Every `for images, labels in Batches(split):` is one epoch, in a new order drawn from `generator`. It yields images
-    `float32 (B, 1, 28, 28)` and labels `int64 (B,)`; the last batch may be shorter.
+    `float32 (B, 1, 28, 28)` and labels as the split has them, `int64 (B,)` or `float32 (B, 10)`; the last batch may be
+    shorter.
 
     Args:
         split: the `Split`, at least `batch_size` long.

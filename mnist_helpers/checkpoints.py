@@ -132,10 +132,10 @@ def check_fit(path, model, state):
     """Raise `CheckpointError` if the checkpoint `state`, read from `path`, is of another network than `model`."""
     theirs, ours = state["architecture"], {"name": type(model).__name__, "config": getattr(model, "config", {})}
     if theirs != ours:
-        raise CheckpointError(f"{path} holds {_named(theirs)}, which does not fit this {_named(ours)}")
+        raise CheckpointError(f"{path} holds a {_named(theirs)}, which does not fit this {_named(ours)}")
     wanted = {name: weights.shape for name, weights in model.state_dict().items()}
     if wanted != {name: weights.shape for name, weights in state["model"].items()}:
-        raise CheckpointError(f"{path} says that it holds this {_named(theirs)}, but its weights do not fit")
+        raise CheckpointError(f"{path} says that it holds a {_named(theirs)}, but its weights do not fit")
 
 
 def _named(architecture):

@@ -75,24 +75,29 @@ class Split:
         """Look at the numbers themselves, which training and evaluation would misread in silence.
 
         Raises:
-            ValueError: there are no images, they are on a scale of 0 to 1, or a label is no digit, or no probability.
-                `name` is what the message calls the split.
+            ValueError: there are no images, they are not on a scale of 0 to 255, or a label is no digit, or no
+                probability. `name` is what the message calls the split.
         """
         if not len(self):
             raise ValueError(f"{name} is empty")
-        if self.images.is_floating_point() and 0 < self.images.max() <= 1:
-            raise ValueError(f"the images of {name} are on a scale of 0 to 1: multiply them by 255")
+        if self.images.is_floating_point():
+            low, high = (bound.item() for bound in self.images.detach().aminmax())
+            if not -1e-3 < low <= high < 255 + 1e-3:  # also if one is NaN
+                raise ValueError(f"the images of {name} run from {low:g} to {high:g}, but on a scale of 0 to 255")
+            if 0 < high <= 1:
+                raise ValueError(f"the images of {name} are on a scale of 0 to 1: multiply them by 255")
         if not self.labels.is_floating_point():
             low, high = self.labels.min().item(), self.labels.max().item()
             if low < 0 or high > 9:
                 raise ValueError(f"the labels of {name} run from {low} to {high}, but digits from 0 to 9")
-        elif (self.labels < 0).any() or ((self.labels.sum(1) - 1).abs() > 1e-2).any():
+        elif not ((self.labels >= 0).all() and ((self.labels.sum(1) - 1).abs() < 1e-2).all()):
             raise ValueError(f"the labels of {name} are no probabilities: each row has ten, from 0 on, with the sum 1")
 
     def fingerprint(self):
         """SHA-256 (first 16 hex digits) of the images and labels: which data a model has seen."""
-        digest = hashlib.sha256(self.images.cpu().contiguous().numpy())
-        digest.update(self.labels.cpu().contiguous().numpy())
+        digest = hashlib.sha256()
+        for values in (self.images, self.labels):  # as bytes, since NumPy knows no bfloat16
+            digest.update(values.detach().cpu().contiguous().view(torch.uint8).numpy())
         return digest.hexdigest()[:16]
 
 

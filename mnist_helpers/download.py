@@ -4,10 +4,12 @@ import io
 import re
 import threading
 import time
+from concurrent.futures import Future
+from urllib.parse import urljoin
 
 import requests
+import urllib3
 from tqdm.auto import tqdm
-from urllib3.exceptions import HTTPError, TimeoutError
 
 from .idx import DataError, size_of, unpack
 
@@ -17,10 +19,12 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "http://yann.lecun.com/exdb/mnist/",
 )
-ANSWER_SECONDS = 6  # a mirror that has not answered by then counts as unreachable
+ANSWER_SECONDS = 6  # a mirror that has not answered by then counts as unreachable,
+REDIRECTS = 5  # also one that has sent the question on and on
 STALL_SECONDS = 10  # a download that delivers nothing for so long is given up,
 SLOWEST = 20_000  # bytes a second, and one that is slower on average
 CHUNK = 1 << 16  # bytes read at a time
+FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError, ValueError, DataError)
 IDENTITY = {"Accept-Encoding": "identity"}  # the .gz as it is: nothing is to be packed once more
 
 
@@ -36,8 +40,8 @@ def download(names, mirrors):
     answers = _ask(mirrors, f"{names[0]}.gz")
     missing = list(names)
     for mirror in mirrors:
-        if answers.get(mirror) != "ok":
-            print(f"Mirror {_shown(mirror)} is no use: {answers.get(mirror, f'no answer in {ANSWER_SECONDS} s')}.")
+        if answers[mirror] != "ok":
+            print(f"Mirror {_shown(mirror)} is no use: {answers[mirror]}.")
             continue
         print(f"Downloading MNIST (11 MB) from {_shown(mirror)}")
         try:
@@ -47,7 +51,7 @@ def download(names, mirrors):
                 yield name, packed, _checked(name, packed)
                 missing.pop(0)
             return
-        except (requests.RequestException, HTTPError, ValueError, DataError) as error:
+        except FAILURES as error:
             print(f"Mirror {_shown(mirror)} failed: {_reason(error)}.")
 
 
@@ -55,10 +59,9 @@ def _fetch(url, limit):
     """The bytes at `url`, `limit` at most: packed, no file is larger than unpacked but for gzip's own few bytes."""
     received, start = bytearray(), time.monotonic()
     with (
-        requests.get(url, stream=True, timeout=STALL_SECONDS, headers=IDENTITY) as answer,
+        _soon(_open, url).result(ANSWER_SECONDS) as answer,
         tqdm(total=int(answer.headers.get("Content-Length", 0)) or None, unit="B", unit_scale=True) as bar,
     ):
-        answer.raise_for_status()
         # read1 gives what has arrived. To wait for a full chunk could take for ever.
         while chunk := answer.raw.read1(CHUNK, decode_content=False):
             received += chunk
@@ -78,28 +81,45 @@ def _checked(name, packed):
 
 
 def _ask(mirrors, name):
-    """Ask all mirrors at once for the head of a file: `{mirror: "ok" or what went wrong}`, in `ANSWER_SECONDS`.
-
-    A network that swallows packets would hold up one mirror after the other for minutes; threads that are simply
-    left behind bound the wait.
-    """
-    answers = {}
-
-    def ask(mirror):
-        try:
-            with requests.get(mirror + name, stream=True, timeout=ANSWER_SECONDS, headers=IDENTITY) as answer:
-                answer.raise_for_status()
-                answers[mirror] = "ok"
-        except (requests.RequestException, HTTPError, ValueError) as error:
-            answers[mirror] = _reason(error)
-
-    threads = [threading.Thread(target=ask, args=(mirror,), daemon=True) for mirror in mirrors]
-    for thread in threads:
-        thread.start()
+    """Ask all mirrors at once for the head of a file: `{mirror: "ok" or what went wrong}`, in `ANSWER_SECONDS`."""
     deadline = time.monotonic() + ANSWER_SECONDS
-    for thread in threads:
-        thread.join(max(0, deadline - time.monotonic()))
-    return dict(answers)
+    asked = {mirror: _soon(_open, mirror + name) for mirror in mirrors}
+    answers = {}
+    for mirror, answer in asked.items():
+        try:
+            answer.result(max(0, deadline - time.monotonic())).close()
+            answers[mirror] = "ok"
+        except FAILURES as error:
+            answers[mirror] = _reason(error)
+    return answers
+
+
+def _open(url):
+    """The answer to a request for `url`, of which only the head has been read. Redirections are followed here, since
+    `requests` reads the bodies that come with them, however long they are."""
+    for _ in range(1 + REDIRECTS):
+        answer = requests.get(url, stream=True, timeout=STALL_SECONDS, headers=IDENTITY, allow_redirects=False)
+        if not answer.is_redirect:
+            answer.raise_for_status()
+            return answer
+        answer.close()
+        url = urljoin(url, answer.headers["Location"])
+    raise DataError("it sends the question on and on")
+
+
+def _soon(function, *arguments):
+    """A `Future` of a call in another thread. A network that swallows packets, or a server that sends a letter now and
+    then, would hold it up for ever; so nobody waits for the thread in the end."""
+    future = Future()
+
+    def call():
+        try:
+            future.set_result(function(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=call, daemon=True).start()
+    return future
 
 
 def _shown(mirror):
@@ -111,8 +131,10 @@ def _reason(error):
     """What went wrong, in a few words: the messages of `requests` run over several lines."""
     if isinstance(error, requests.HTTPError):
         return f"it answered {error.response.status_code}"
-    if isinstance(error, (requests.Timeout, TimeoutError)):
+    if isinstance(error, TimeoutError):
+        return f"no answer in {ANSWER_SECONDS} s"
+    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
         return "it stopped answering"
-    if isinstance(error, (requests.RequestException, HTTPError)):
+    if isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError)):
         return f"the connection failed ({type(error).__name__})"
     return str(error)

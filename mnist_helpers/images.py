@@ -12,7 +12,9 @@ MEAN, STD = 0.1307, 0.3081
 def normalize(images):
     """`uint8` or float images on a scale of 0 to 255, `(N, 28, 28)`, to what the networks read: `float32
     (N, 1, 28, 28)` with `(pixel / 255 - MEAN) / STD`."""
-    pixels = (images.float() if images.is_floating_point() else images) - 255 * MEAN  # float32, whatever it was
+    if images.is_floating_point():
+        images = images.float()
+    pixels = images - 255 * MEAN  # of uint8 in PyTorch's default dtype, float32, which saves a pass for the conversion
     return pixels.div_(255 * STD).unsqueeze(1)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .fitting import to_mnist
+from .centring import to_mnist
 from .models import predict_logits
 
 

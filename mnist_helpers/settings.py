@@ -1,4 +1,4 @@
-"""What `fit` is asked for, checked before anything is trained."""
+"""What `fit` is asked for, checked before anything is trained. The learning rate is set in `optimizer`."""
 
 import operator
 
@@ -31,8 +31,8 @@ def checked_settings(
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
         "label_smoothing": label_smoothing,
-        "one_cycle": one_cycle,
-        "precision": precision,
+        "one_cycle": bool(one_cycle),
+        "precision": str(precision),
         "augment": repr(augment),
         "seed": seed,
     }

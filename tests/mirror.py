@@ -150,11 +150,13 @@ def other_data(handler, body):
 
 
 def endless(handler, body):
-    """Never stops sending, as fast as it is read."""
+    """Sends on and on, as fast as it is read."""
     handler.send_response(200)
     handler.end_headers()
-    while not handler.server.closing.is_set():
+    for _ in range(10_000):
         handler.wfile.write(bytes(1 << 16))
+        if handler.server.closing.is_set():
+            return
 
 
 def drip(handler, body):
@@ -162,11 +164,41 @@ def drip(handler, body):
     handler.send_response(200)
     handler.send_header("Content-Length", len(body))
     handler.end_headers()
-    for byte in body:
+    letters(handler, body)
+
+
+def endless_head(handler, body):
+    """The same before the file begins, where no length is announced."""
+    handler.wfile.write(b"HTTP/1.0 200 OK\r\n")
+    letters(handler, body)
+
+
+def letters(handler, text):
+    for byte in text[:1000]:
         handler.wfile.write(bytes([byte]))
         handler.wfile.flush()
         if handler.server.closing.wait(0.05):
             return
+
+
+def sent_on(handler, body):
+    """To itself, again and again, and with more to read than anybody has time for."""
+    handler.send_response(302)
+    handler.send_header("Location", handler.path)
+    handler.end_headers()
+    for _ in range(10_000):
+        handler.wfile.write(bytes(1 << 16))
+        if handler.server.closing.is_set():
+            return
+
+
+def sent_to_the_right_place(handler, body):
+    if handler.path.startswith("/moved"):
+        sound(handler, packed(handler.path.removeprefix("/moved/").removesuffix(".gz")))
+    else:
+        handler.send_response(301)
+        handler.send_header("Location", f"/moved{handler.path}")
+        handler.end_headers()
 
 
 def packed_once_more(handler, body):
@@ -212,7 +244,7 @@ class Mirror(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        name = self.path.removeprefix("/").removesuffix(".gz")
+        name = self.path.split("/")[-1].removesuffix(".gz")
         self.server.requests[name] += 1
         serve = self.server.serve if name in self.server.names else sound
         serve(self, packed(name))

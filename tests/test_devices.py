@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 import torch
@@ -36,7 +37,7 @@ def machine(monkeypatch):
     monkeypatch.setattr(devices, "_THREADS_AT_IMPORT", 16)
     monkeypatch.setattr(devices, "_quickest", {})
 
-    def set_up(cores=16, speed=lambda threads, size: 1 / threads, before=16, **environment):
+    def set_up(cores=16, speed=lambda threads, size: 0.01 / threads, before=16, **environment):
         def seconds(size, threads):
             asked.append(size)
             return speed(threads, size)
@@ -54,7 +55,7 @@ def machine(monkeypatch):
     return set_up
 
 
-def threads(**options):
+def chosen(**options):
     before = torch.get_num_threads()
     with devices.sensible_threads(**options) as count:
         assert torch.get_num_threads() == count
@@ -64,39 +65,39 @@ def threads(**options):
 
 def test_threads_are_few_and_the_users_own_choice_stands(machine):
     machine()
-    assert threads() == 4
+    assert chosen() == 4
     machine(cores=2)
-    assert threads() == 2
+    assert chosen() == 2
     asked = machine(cores=1)
-    assert threads() == 1
+    assert chosen() == 1
     assert not asked  # there was nothing to try
     machine(before=7)
-    assert threads() == 7  # by torch.set_num_threads
+    assert chosen() == 7  # by torch.set_num_threads
     machine(OMP_NUM_THREADS="16")
-    assert threads() == 16
+    assert chosen() == 16
 
 
 def test_several_threads_must_be_clearly_quicker(machine):
     """On a busy machine they wait for each other, and a small gain may be noise."""
-    machine(speed=lambda threads, size: threads)
-    assert threads() == 1
-    machine(speed=lambda threads, size: 1.0 if threads == 1 else 0.9)
-    assert threads() == 1
-    machine(speed=lambda threads, size: 1.0 if threads == 1 else 0.8)
-    assert threads() == 4
+    machine(speed=lambda threads, size: threads / 1000)
+    assert chosen() == 1
+    machine(speed=lambda threads, size: 0.01 if threads == 1 else 0.009)
+    assert chosen() == 1
+    machine(speed=lambda threads, size: 0.01 if threads == 1 else 0.008)
+    assert chosen() == 4
 
 
 def test_threads_fit_the_network_and_the_batch_and_stay_the_same(machine):
-    asked = machine(speed=lambda threads, size: 1.0 if threads == 1 or size < 300 else 0.5)
+    asked = machine(speed=lambda threads, size: 0.01 if threads == 1 or size < 300 else 0.005)
     model = mh.MLP(hidden=(8, 8))
-    assert threads(model=model, batch_size=64) == 1
-    assert threads(model=model, batch_size=512) == 4
+    assert chosen(model=model, batch_size=64) == 1
+    assert chosen(model=model, batch_size=512) == 4
     assert asked == 6 * [64] + 6 * [512]
     for width in (8, 9):  # what was decided is not tried again, nor for almost the same
-        assert threads(model=mh.MLP(hidden=(width, width)), batch_size=64) == 1
+        assert chosen(model=mh.MLP(hidden=(width, width)), batch_size=64) == 1
     assert len(asked) == 12
     for other in (mh.MLP(hidden=(40, 9)), mh.CNN(width=4)):
-        assert threads(model=other, batch_size=64) == 1
+        assert chosen(model=other, batch_size=64) == 1
     assert asked[12:] == 12 * [64]
 
 
@@ -119,6 +120,39 @@ def test_trying_threads_leaves_network_and_random_numbers_alone(monkeypatch):
     assert torch.equal(torch.get_rng_state(), random)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_what_watches_a_network_does_not_see_the_trial(monkeypatch):
+    monkeypatch.setattr(devices, "_quickest", {})
+    monkeypatch.setattr(devices, "_THREADS_AT_IMPORT", 2)
+    monkeypatch.setattr(devices.joblib, "cpu_count", lambda: 2)
+    model, seen = Forgetful(), []
+    model.register_forward_hook(lambda *what: seen.append(what))
+    model[3].register_forward_pre_hook(lambda *what: seen.append(what))
+    devices.quick_threads(model, 32)
+    assert len(devices._quickest) == 1
+    assert not seen
+    model.lock = threading.Lock()  # which cannot be copied
+    devices._quickest.clear()
+    devices.quick_threads(model, 32)
+    assert len(devices._quickest) == 1
+
+
+def test_slow_steps_are_tried_once(machine):
+    asked = machine(speed=lambda threads, size: 2 / threads)
+    assert chosen(model=mh.CNN(), batch_size=512) == 4
+    assert len(asked) == 2
+
+
+def test_an_interrupted_trial_leaves_the_threads_as_they_were(machine):
+    def interrupt(threads, size):
+        torch.set_num_threads(1)
+        raise KeyboardInterrupt
+
+    machine(speed=interrupt)
+    with pytest.raises(KeyboardInterrupt), devices.sensible_threads():
+        pass
+    assert torch.get_num_threads() == 16
 
 
 def test_training_does_not_import_pytorchs_compiler():

@@ -21,7 +21,7 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from mnist_helpers import to_mnist
-from mnist_helpers.fitting import place
+from mnist_helpers.centring import place
 from mnist_helpers.pad.drawings import (
     as_split,
     change_drawings,

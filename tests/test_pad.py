@@ -628,6 +628,32 @@ def test_a_network_is_made_ready_when_it_is_first_chosen_and_answers_meanwhile(b
     assert [step["verdict"] == "…" for step in steps] == [False, False]
 
 
+def test_a_message_that_changes_the_network_and_more_at_once(both_models, small):
+    """Whatever comes first in it: the network is not ready when the rest is looked at."""
+    values = {"network": "CNN", "strokes": SEVEN, "unit": 3, "opened": ["layers", "map", "mine"], "space": SPACES[1]}
+    shown = []
+    for order in (values, dict(reversed(values.items()))):
+        pad = mh.draw(both_models, small)
+        pad.set_state(order)
+        shown.append([getattr(pad, each) for each in SHOWN])
+    assert shown[0] == shown[1]
+    assert shown[0][0]["verdict"] in "7?"
+
+
+def test_a_network_that_was_not_made_ready_is_so_at_the_next_stroke(both_models, small, monkeypatch):
+    def interrupt(model, mnist):
+        raise KeyboardInterrupt
+
+    pad = mh.draw(both_models, small)
+    with monkeypatch.context() as patch:
+        patch.setattr(widget, "Judge", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            pad.network = "CNN"
+    assert pad.seen["verdict"] == "…"
+    pad.strokes = SEVEN
+    assert pad.seen["verdict"] in "7?"
+
+
 def test_what_the_other_network_made_is_gone_while_the_chosen_one_is_made_ready(both_models, small, monkeypatch):
     pad = mh.draw(both_models, small)
     pad.strokes, pad.unit, pad.opened = SEVEN, 3, ["layers", "map"]

@@ -267,6 +267,8 @@ BROKEN = [
     mirror.endless,
     mirror.drip,
     mirror.packed_once_more,
+    mirror.endless_head,
+    mirror.sent_on,
 ]
 
 
@@ -286,6 +288,17 @@ def test_a_server_that_announces_compression_is_understood(cache):
     with Mirror(mirror.announced_as_compressed) as source:
         assert is_right(data.load_mnist(cache=cache, mirrors=[source.url]))
     assert is_right(data.load_mnist(cache=cache, mirrors=[]))
+
+
+def test_what_is_packed_once_more_is_not_unpacked_on_the_way():
+    """It would be a thousand times as much as what was counted."""
+    with Mirror(mirror.packed_once_more) as source:
+        assert len(download._fetch(f"{source.url}{TRAIN_IMAGES}.gz", limit=1_000_000)) < 200_000
+
+
+def test_a_server_that_sends_on_to_another_place_is_followed(cache):
+    with Mirror(mirror.sent_to_the_right_place) as source:
+        assert is_right(data.load_mnist(cache=cache, mirrors=[source.url]))
 
 
 def test_second_mirror_stands_in_for_one_that_refuses(cache, capsys):

@@ -330,6 +330,19 @@ def test_who_joins_while_the_study_is_made_waits_for_what_it_is_about(quick, mon
     assert joined.study_name == "mnist"
 
 
+def test_a_study_whose_maker_died_before_it_said_for_what_is_made_ready(quick, monkeypatch):
+    monkeypatch.setattr(storage, "PATIENCE", 0.2)
+    for trials in (0, 1):
+        place = f"{trials}.db"
+        made = optuna.create_study(study_name="mnist", storage=storage.open_storage(place), direction="maximize")
+        if trials:
+            made.enqueue_trial(search.DEFAULTS["mlp"])
+        worker("--storage", place)
+        assert states(study(place)) == ["COMPLETE"] * 3
+        assert study(place).trials[0].params == search.DEFAULTS["mlp"]
+        worker("--storage", place, "--trials", "4")
+
+
 # Errors
 
 

@@ -10,6 +10,7 @@ from ..images import Augmentation
 from .search import DEFAULTS, SPACES, optuna
 
 if optuna is not None:
+    from optuna.study import StudyDirection
     from optuna.trial import TrialState
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
@@ -104,16 +105,17 @@ def join(storage, name, model, epochs, mnist):
     pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=epochs // 2 + 1)
     try:
         study = optuna.create_study(study_name=name, storage=storage, direction="maximize", pruner=pruner)
-        study.enqueue_trial(DEFAULTS[model])
-        study.set_user_attr("settings", settings)  # last: it tells the others that all is ready
+        _get_ready(study, model, settings)
         return study, True
     except optuna.exceptions.DuplicatedStudyError:
         study = optuna.load_study(study_name=name, storage=storage, pruner=pruner)
     deadline = time.monotonic() + PATIENCE
     while (found := study.user_attrs.get("settings")) is None and time.monotonic() < deadline:
-        if any(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
+        if _begun(study):
             break
         time.sleep(0.1)  # whoever has made it is about to say for what
+    if found is None and study.direction == StudyDirection.MAXIMIZE and not _begun(study):
+        found = _get_ready(study, model, settings)  # whoever has made it died before it could say for what
     if found is None:
         raise ValueError(f"the study {name!r} was not made by this program; choose another --study")
     differing = [
@@ -122,3 +124,13 @@ def join(storage, name, model, epochs, mnist):
     if differing:
         raise ValueError(f"the study {name!r} is of another search ({'; '.join(differing)}); choose another --study")
     return study, False
+
+
+def _get_ready(study, model, settings):
+    study.enqueue_trial(DEFAULTS[model], skip_if_exists=True)
+    study.set_user_attr("settings", settings)  # last: it tells the others that all is ready
+    return settings
+
+
+def _begun(study):
+    return any(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False))

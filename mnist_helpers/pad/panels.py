@@ -6,6 +6,7 @@ from ..devices import sensible_threads
 from ..evaluation import evaluate
 from ..models import activations
 from .drawings import as_split
+from .judge import UNFAMILIAR
 from .neighbours import SPACES
 from .strokes import render
 from .units import first_weights, most_exciting
@@ -94,7 +95,9 @@ def place(neighbours, near, split, limit):
     points, positions, distances = near
     nearest, (low, high) = split[positions[0].to(split.labels.device)], neighbours.corners
     x, y = ((points[0] - low) / (high - low)).clamp(0, 1).tolist()
-    known = f"; of the validation digits 98 % stay within {limit:.2f}" if neighbours.space == SPACES[0] else ""
+    known = ""
+    if neighbours.space == SPACES[0]:
+        known = f"; of the validation digits {100 * (1 - UNFAMILIAR):.0f} % stay within {limit:.2f}"
     return {
         "x": x,
         "y": y,

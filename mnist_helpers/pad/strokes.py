@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..fitting import on_canvas, place, to_bytes
+from ..centring import on_canvas, place, to_bytes
 from ..pictures import ImageError
 
 PEN = 2.4  # pixels of the 28×28 image; with it, the recorded drawings hold as much ink as MNIST's digits

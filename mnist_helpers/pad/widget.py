@@ -89,13 +89,15 @@ class Pad(anywidget.AnyWidget):
         # What is known of each network, by its name: judge, units, kept drawings that it reads right, and the checksum
         # of the weights that all this belongs to.
         self._judges, self._units, self._right, self._checksums = {}, {}, {}, {}
+        self._shown = name  # of the network that all this is about; `network` may already name the next
         self.judge = self._make_judge(name)
         self._by_pixels = self._mapped = self._near = None
         self.drawing, self.prediction = Drawing([]), None
         super().__init__(networks=list(models), network=name)
         self.on_msg(lambda widget, content, buffers: self._receive(content))
         self.observe(lambda change: self._switch(), ["network"])
-        self.observe(lambda change: self._look(), ["strokes", "as_mnist", "opened"])
+        # A switch that was interrupted is made up for.
+        self.observe(lambda change: self._look() if self.judge else self._switch(), ["strokes", "as_mnist", "opened"])
         self.observe(lambda change: self._locate(), ["space"])
         self.observe(lambda change: self._describe_unit(), ["unit", "opened"])
         self.observe(lambda change: self._tally(), ["opened"])
@@ -121,11 +123,11 @@ class Pad(anywidget.AnyWidget):
 
     def _switch(self):
         """Show what the chosen network makes of everything. It answers at once; its judge takes seconds to make."""
-        self.model, self.judge = self.models[self.network], self._judges.get(self.network)
+        self._shown, self.model, self.judge = self.network, self.models[self.network], self._judges.get(self.network)
         if self.judge is None:
             self._look()
             self.detail, self.place = {}, {}  # they were the other network's
-            self.judge = self._make_judge(self.network)
+            self.judge = self._make_judge(self._shown)
         self._look()
         self._describe_unit()
         self._tally()
@@ -141,8 +143,8 @@ class Pad(anywidget.AnyWidget):
 
     def _look(self):
         """Read the drawing anew: the image, the answer, the layers."""
-        if self.judge is not None and self._checksums[self.network] != _checksum(self.models[self.network]):
-            del self._judges[self.network]  # the network was trained on: what was known of it is no longer so
+        if self.judge is not None and self._checksums[self._shown] != _checksum(self.models[self._shown]):
+            del self._judges[self._shown]  # the network was trained on: what was known of it is no longer so
             self._switch()
             return
         try:
@@ -164,14 +166,14 @@ class Pad(anywidget.AnyWidget):
                 verdict, sentence = panels.judged(self.prediction, verdict)
         if self.judge is None:
             digits = f"{len(self.mnist.train):,} training digits"
-            verdict, sentence = "…", f"Preparing {self.network}: it reads {digits}, to know when to be sure."
+            verdict, sentence = "…", f"Preparing {self._shown}: it reads {digits}, to know when to be sure."
         self.seen = seen | {"verdict": verdict, "sentence": sentence}
         self._locate()
 
     # The panels
 
     def _describe_unit(self):
-        units = self._units[self.network]
+        units = self._units[self._shown]
         if "layers" not in self.opened or not units.has(self.unit):
             self.detail = {}
             return
@@ -196,7 +198,7 @@ class Pad(anywidget.AnyWidget):
     def _tally(self):
         if "mine" not in self.opened:
             return
-        right = self._right[self.network]
+        right = self._right[self._shown]
         readable = [drawing for drawing in self.drawings if drawing.label is not None and drawing.strokes]
         right |= panels.read(self.model, [drawing for drawing in readable if drawing not in right])
         self.mine = panels.kept(self.drawings, right)
