@@ -105,6 +105,8 @@ def run_program(processes, tmp_path):
         process = processes.Process(target=be_program, args=(path, arguments, environment, folder, output, errors))
         process.start()
         process.join(300)
+        process.kill()  # if it still runs
+        process.join()
         return SimpleNamespace(
             returncode=process.exitcode, stdout=output.read_text(), stderr=errors.read_text(), folder=folder
         )
@@ -127,6 +129,7 @@ def be_program(path, arguments, environment, folder, output, errors):
 def watched(function, *arguments):
     import resource
 
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result = function(*arguments)
-    return result, 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    return result, unit * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

@@ -122,14 +122,14 @@ def test_a_failed_save_leaves_the_old_file(tmp_path):
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing fails instead, as it does on a full disk
+    answer = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing fails instead, as it does on a full disk
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
     try:
         with pytest.raises(OSError, match="File too large"):
             mh.save_checkpoint(path, mh.MLP())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        signal.signal(signal.SIGXFSZ, answer)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(FileNotFoundError, match="no folder"):

@@ -27,7 +27,11 @@ CORE, *WINGS = (row.split(" → ") for row in re.findall(r"\w+(?: → \w+)+", HO
 WINGS = dict(zip(("pad", "beyond"), WINGS, strict=True))
 PROGRAMS = ["tune"]
 ROOMS = [*CORE, *(f"{wing}/{room}" for wing, rooms in WINGS.items() for room in rooms)]
-PACKAGE_OF = {"PIL": "pillow", "sklearn": "scikit-learn"}  # modules that are not called like their package
+PACKAGE_OF = {
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "websocket": "websocket-client",
+}  # modules that are not called like their package
 
 
 def imported(source):
@@ -71,6 +75,22 @@ def test_what_the_package_imports_is_declared():
         allowed = course if room in ("tune", "beyond/search", "beyond/storage") else declared
         assert not foreign((PACKAGE / f"{room}.py").read_text()) - allowed, room
     assert not foreign(TRAIN.read_text()) - declared
+
+
+def test_what_the_tests_and_the_scripts_import_is_declared():
+    extras = PROJECT["optional-dependencies"]
+    declared = names_of(PROJECT["dependencies"]) | names_of(extras["course"]) | names_of(extras["test"])
+    declared |= {"tornado", "jupyter_server", "traitlets", "packaging", "sqlalchemy"}  # of Voilà's, pytest's, Optuna's
+    for path in (*ROOT.glob("tests/*.py"), *ROOT.glob("scripts/*.py")):
+        own = {other.stem for other in path.parent.glob("*.py")} | {"scripts", "benchmarks", "train", "peers"}
+        assert not foreign(path.read_text()) - declared - own, path.name
+
+
+@pytest.mark.parametrize(("name", "unsafe"), [("torch", "2.9.1"), ("filelock", "3.20.2")])
+def test_versions_with_known_holes_are_not_allowed(name, unsafe):
+    (needed,) = (one for one in map(Requirement, PROJECT["dependencies"]) if one.name == name)
+    assert unsafe not in needed.specifier
+    assert "99" in needed.specifier
 
 
 def test_what_is_declared_is_used():

@@ -43,6 +43,8 @@ def test_resuming_after_kill_9_gives_identical_weights(make, processes, tmp_path
         process = processes.Process(target=train, args=(make, path, resume, kill))
         process.start()
         process.join(120)
+        process.kill()  # if it still runs
+        process.join()
         return process.exitcode
 
     through, broken = tmp_path / "through.pth", tmp_path / "broken.pth"
