@@ -66,6 +66,8 @@ class Server:
         self.log = folder / "log"
         kinds = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR")
         folders = {kind: str(folder / kind.lower()) for kind in kinds}
+        for place in folders.values():
+            os.mkdir(place)  # nbformat's older versions do not, and fail
         with open(self.log, "w") as log:
             self.process = psutil.Popen(
                 [sys.executable, "-m", module, "--no-browser", f"--port={self.port}", *arguments],

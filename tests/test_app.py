@@ -192,18 +192,20 @@ def test_in_a_container_its_limit_counts(tmp_path):
 
 
 def test_when_all_places_are_taken_the_page_says_so_until_one_is_free(server):
-    taken = []
+    taken, sockets = [], []
     for _ in range(10):
         answer, kernel = visit(server)
         if kernel is None:
             break
         taken.append(kernel)
+        sockets.append(connect(server, kernel))  # who does not is soon taken for gone
     assert answer.status_code == 503
     assert "All places are taken" in answer.text
     assert "room here for 3 visitors" in answer.text
     assert answer.headers["Retry-After"] == "20"
     assert len(taken) == 3
-    for kernel in taken:
+    for kernel, socket in zip(taken, sockets, strict=True):
+        socket.close()
         leave(server, kernel)
     wait_until(lambda: leave(server, visit(server)[1]).status_code == 204)
 
