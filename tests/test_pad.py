@@ -309,6 +309,16 @@ NOT_DIGITS = {
 }
 
 
+def make_judge():
+    Judge(mh.load_pretrained(), mh.load_mnist())
+
+
+def test_making_a_judge_takes_little_memory(elsewhere):
+    """5,000 digits are looked up among 55,000, some at a time, which must not add up."""
+    _, memory = elsewhere(make_judge)
+    assert memory < 600_000_000  # half of it is the data
+
+
 @pytest.mark.parametrize("name", NOT_DIGITS)
 def test_what_is_no_digit_is_unfamiliar_whatever_the_network_says(judge, name):
     certain = torch.eye(10)[3]
