@@ -172,8 +172,8 @@ def test_a_restart_does_not_take_up_an_older_file(tmp_path):
     (tmp_path / "model.pth").write_text("old")
     status, output, errors = finish(launch(tmp_path, 2, program, restarts=2))
     assert status == 0, errors
-    lines = [line for line in output.splitlines() if not line.startswith("[Gloo]")]  # which older versions print
-    assert lines == ["0 False", "1 False", "2 True"]
+    # Older versions of PyTorch print more, from both processes at once.
+    assert re.findall(r"\d (?:False|True)", output) == ["0 False", "1 False", "2 True"]
 
 
 def test_the_first_process_decides_whether_it_is_a_restart_and_no_other_leaves_before_it(tmp_path):
