@@ -79,7 +79,8 @@ def load_checkpoint(path, *, model=None, device=None):
     state = read_checkpoint(path)
     if model is None:
         model = _build(path, state)
-    check_fit(path, model, state)
+    else:
+        check_fit(path, model, state)
     model.load_state_dict(state["model"])
     if device is not None:
         model.to(device)

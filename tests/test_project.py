@@ -27,11 +27,8 @@ CORE, *WINGS = (row.split(" → ") for row in re.findall(r"\w+(?: → \w+)+", HO
 WINGS = dict(zip(("pad", "beyond"), WINGS, strict=True))
 PROGRAMS = ["tune"]
 ROOMS = [*CORE, *(f"{wing}/{room}" for wing, rooms in WINGS.items() for room in rooms)]
-PACKAGE_OF = {
-    "PIL": "pillow",
-    "sklearn": "scikit-learn",
-    "websocket": "websocket-client",
-}  # modules that are not called like their package
+# Modules that are not called like their package.
+PACKAGE_OF = {"PIL": "pillow", "sklearn": "scikit-learn", "websocket": "websocket-client"}
 
 
 def imported(source):
