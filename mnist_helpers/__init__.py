@@ -4,7 +4,7 @@ The core is a row of rooms, each of which imports only from its left:
 
     atomic → idx → download → sources → data → images → batches → models →
     optimizer → devices → processes → history → settings → archive → checkpoints → state → resuming → training →
-    evaluation → stored → pictures → centring → prediction → plotting → widgets
+    evaluation → stored → pictures → centring → prediction → colours → plotting → widgets
 
 Two wings import from the core, never the other way round, and each from its own left:
 
@@ -20,6 +20,7 @@ from importlib import import_module
 from .archive import CheckpointError
 from .batches import Batches
 from .checkpoints import load_checkpoint, save_checkpoint
+from .colours import BLUE, DIVERGING, GREEN, GREY, ORANGE
 from .data import Split, load_mnist
 from .devices import pick_device, set_seed
 from .evaluation import calibration, evaluate, wilson_interval
@@ -44,6 +45,7 @@ _LATER = {
         "plot_prediction",
         "plot_probabilities",
         "plot_weights",
+        "style_figures",
     ),
     "widgets": ("browse", "read_picture", "transform"),
     "pad.strokes": ("Drawing", "render"),
@@ -60,9 +62,14 @@ _LATER = {
 _ROOM = {name: room for room, names in _LATER.items() for name in names}
 
 __all__ = [
+    "BLUE",
     "CNN",
+    "DIVERGING",
+    "GREEN",
+    "GREY",
     "MEAN",
     "MLP",
+    "ORANGE",
     "STD",
     "Augmentation",
     "Batches",

@@ -1,12 +1,41 @@
 """Every figure of the course. Each function draws data on `ax` (a new figure's by default), prints one sentence that
 says what the figure shows, for a reader who cannot see it, and returns the `Axes`."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.patches import Rectangle
 
-# Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
+from .colours import BLUE, DIVERGING, GREEN, GREY, ORANGE
+
+WIDE, SQUARE = (9, 3.2), (4.6, 4)  # inches: two axes side by side, and as many across as up; else as in STYLE
+STYLE = {
+    "figure.figsize": (7, 3),
+    "figure.constrained_layout.use": True,
+    # Nothing is painted behind the axes, and a middle grey is legible on white and on black: for light and dark pages.
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    **dict.fromkeys(
+        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color"), GREY
+    ),
+    "grid.alpha": 0.4,
+    "axes.prop_cycle": plt.cycler(color=(BLUE, ORANGE, GREEN, GREY)),
+    "font.size": 11,
+    "savefig.dpi": 200,
+}
+LINE = 88  # characters of a printed line, as in the notebooks' code
+
+
+def style_figures():
+    """Let all figures of a notebook suit light and dark pages and fine screens: `STYLE`, and twice the usual pixels."""
+    plt.rcParams.update(STYLE)
+    if "inline" in plt.get_backend():
+        from matplotlib_inline.backend_inline import set_matplotlib_formats  # comes with the notebook's kernel
+
+        set_matplotlib_formats("retina")
 
 
 def plot_digits(images, titles=None, *, columns=10, ax=None):
@@ -15,12 +44,12 @@ def plot_digits(images, titles=None, *, columns=10, ax=None):
     titles = [""] * len(images) if titles is None else [str(title) for title in _list(titles)]
     ax = _tiles(images.cpu().float().numpy(), titles, columns, ax, cmap="gray", vmin=0)
     shown = ", ".join(titles[:20]) + (", ..." if len(titles) > 20 else "")
-    print(f"{_plural(len(images), 'digit image')}{': ' + shown if any(titles) else ''}.")
+    say(f"{_plural(len(images), 'digit image')}{': ' + shown if any(titles) else ''}.")
     return ax
 
 
 def plot_weights(model, *, count=32, columns=8, ax=None):
-    """The incoming weights of the first `count` units of the first layer, each `(784,)` as a 28×28 picture.
+    """The incoming weights of the first `count` neurons of the first layer, each `(784,)` as a 28×28 picture.
 
     Raises:
         ValueError: the first layer with weights is not a `Linear` with 784 inputs.
@@ -30,9 +59,9 @@ def plot_weights(model, *, count=32, columns=8, ax=None):
         raise ValueError("the first linear layer does not read 784 pixels, so its weights are no pictures of 28×28")
     weights = layer.weight.detach().cpu()[:count].view(-1, 28, 28).numpy()
     limit = np.quantile(abs(weights), 0.995)  # a few huge weights would make the others pale
-    ax = _tiles(weights, [""] * len(weights), columns, ax, cmap="PuOr", vmin=-limit, vmax=limit)
-    print(
-        f"First-layer weights of {len(weights)} units as 28×28 pictures: purple where ink speaks for the unit, orange "
+    ax = _tiles(weights, [""] * len(weights), columns, ax, cmap=DIVERGING, vmin=-limit, vmax=limit)
+    say(
+        f"First-layer weights of {len(weights)} neurons as 28×28 pictures: purple where ink speaks for the neuron, orange "
         f"where it speaks against; mean size {abs(weights).mean():.3f}, largest {abs(weights).max():.2f}."
     )
     return ax
@@ -40,7 +69,7 @@ def plot_weights(model, *, count=32, columns=8, ax=None):
 
 def plot_pixel_values(images, *, ax=None):
     """Histogram (log scale) of the pixel values of `uint8` images, with their mean."""
-    ax = ax or _new_axes(7, 3)
+    ax = ax or _new_axes(*STYLE["figure.figsize"])
     pixels = images.flatten().cpu()
     counts = torch.bincount(pixels.int(), minlength=256).numpy()
     ax.bar(np.arange(256), counts, width=1, color=BLUE)
@@ -48,7 +77,7 @@ def plot_pixel_values(images, *, ax=None):
     mean = (counts * np.arange(256)).sum() / len(pixels)
     ax.axvline(mean, color=ORANGE, linestyle="--", label=f"mean {mean:.1f}")
     ax.legend()
-    print(
+    say(
         f"Pixel values of {_plural(len(images), 'image')}: {counts[0] / len(pixels):.0%} of the pixels are 0, "
         f"{counts[253:].sum() / len(pixels):.0%} are 253 or more, the mean is {mean:.1f}."
     )
@@ -63,7 +92,7 @@ def plot_history(history, *, axes=None):
     """
     if not len(history):
         raise ValueError("no epoch was finished, so there is nothing to plot")
-    axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")[1] if axes is None else axes
+    axes = plt.subplots(1, 2, figsize=WIDE, layout="constrained")[1] if axes is None else axes
     epochs = range(1, len(history) + 1)
     for ax, what, unit in ((axes[0], "loss", "cross-entropy (nats)"), (axes[1], "accuracy", "accuracy (%)")):
         factor = 100 if what == "accuracy" else 1
@@ -73,7 +102,7 @@ def plot_history(history, *, axes=None):
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.grid(alpha=0.3)
         ax.legend()
-    print(
+    say(
         f"Over {_plural(len(history), 'epoch')} the train loss went from {history.train_loss[0]:.3f} to "
         f"{history.train_loss[-1]:.3f}, the validation loss from {history.validation_loss[0]:.3f} to "
         f"{history.validation_loss[-1]:.3f}; validation accuracy ended at {history.validation_accuracy[-1]:.2%}."
@@ -93,7 +122,7 @@ def plot_confusion(confusion, *, ax=None):
         for predicted in range(10):
             dark = mistakes[true, predicted] > 0.6 * worst
             weight = "bold" if true == predicted else "normal"
-            ax.text(predicted, true, int(counts[true, predicted]), ha="center", va="center", fontsize=8, weight=weight,
+            ax.text(predicted, true, int(counts[true, predicted]), ha="center", va="center", fontsize=9, weight=weight,
                     color="white" if dark else "black")  # fmt: skip
     ax.set(xticks=range(10), yticks=range(10), xlabel="predicted digit", ylabel="true digit")
     true, predicted = divmod(int(mistakes.argmax()), 10)
@@ -102,7 +131,7 @@ def plot_confusion(confusion, *, ax=None):
         if mistakes.any()
         else ""
     )
-    print(f"Confusion matrix of {counts.sum():,} images, {mistakes.sum():,} off the diagonal{worst_of_all}.")
+    say(f"Confusion matrix of {counts.sum():,} images, {mistakes.sum():,} off the diagonal{worst_of_all}.")
     return ax
 
 
@@ -128,7 +157,7 @@ def plot_probabilities(probabilities, *, truth=None, ax=None):
     ax.set(xticks=range(10), ylim=(0, 100), xlabel="digit", ylabel="probability (%)")
     second = int(np.argsort(values)[-2])
     sentence = f"The network says {best} with {values[best]:.1f} %, then {second} with {values[second]:.1f} %"
-    print(sentence + ("." if truth is None else f"; the label is {truth}."))
+    say(sentence + ("." if truth is None else f"; the label is {truth}."))
     return ax
 
 
@@ -143,7 +172,7 @@ def plot_prediction(prediction, *, truth=None, axes=None):
 
 def plot_calibration(calibration, *, ax=None):
     """Reliability diagram of a `Calibration`: accuracy against confidence; the diagonal is honest confidence."""
-    ax = ax or _new_axes(4.6, 4)
+    ax = ax or _new_axes(*SQUARE)
     filled = calibration.counts.numpy() > 0
     ax.plot([0, 100], [0, 100], color=GREY, linestyle="--", label="honest")
     x, y = (100 * values.numpy()[filled] for values in (calibration.confidence, calibration.accuracy))
@@ -151,16 +180,21 @@ def plot_calibration(calibration, *, ax=None):
     crowded = np.diff(x, append=np.inf) < 7  # the next point is where the number would stand
     for left, up, count, above in zip(x, y, calibration.counts.numpy()[filled], crowded, strict=True):
         place = {"xytext": (2, 5), "ha": "right"} if above else {"xytext": (6, -9)}
-        ax.annotate(f"{count:,}", (left, up), textcoords="offset points", fontsize=7, **place)
+        ax.annotate(f"{count:,}", (left, up), textcoords="offset points", fontsize=9, **place)
     ax.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 114), ylim=(0, 109))
     ax.legend(loc="upper left")
     top = int(np.flatnonzero(filled)[-1])
-    print(
+    say(
         f"Reliability of {calibration.counts.sum():,} predictions in {filled.sum()} filled bins: in the most confident "
         f"bin ({calibration.counts[top]:,} images) confidence is {calibration.confidence[top]:.1%} and accuracy "
         f"{calibration.accuracy[top]:.1%}; expected calibration error {calibration.error:.2%}."
     )
     return ax
+
+
+def say(sentence):
+    """Print a sentence in lines that a narrow page shows whole."""
+    print(textwrap.fill(sentence, LINE))
 
 
 def _plural(count, word):
@@ -187,7 +221,8 @@ def _tiles(images, titles, columns, ax, **image_options):
     for position, (image, title) in enumerate(zip(images, titles, strict=True)):
         top, left = position // columns * (28 + head) + head, position % columns * (28 + gap)
         canvas[top : top + 28, left : left + 28] = image
-        ax.text(left + 14, top - 2, title, ha="center", va="bottom", fontsize=8)
+        ax.add_patch(Rectangle((left - 0.5, top - 0.5), 28, 28, fill=False, edgecolor=GREY, linewidth=0.7))
+        ax.text(left + 14, top - 2, title, ha="center", va="bottom", fontsize=9)
     ax.imshow(canvas, **image_options)
     ax.axis("off")
     return ax

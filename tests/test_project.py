@@ -28,7 +28,12 @@ WINGS = dict(zip(("pad", "beyond"), WINGS, strict=True))
 PROGRAMS = ["tune"]
 ROOMS = [*CORE, *(f"{wing}/{room}" for wing, rooms in WINGS.items() for room in rooms)]
 # Modules that are not called like their package.
-PACKAGE_OF = {"PIL": "pillow", "sklearn": "scikit-learn", "websocket": "websocket-client"}
+PACKAGE_OF = {
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "matplotlib_inline": "matplotlib-inline",
+    "websocket": "websocket-client",
+}
 
 
 def imported(source):
