@@ -140,6 +140,7 @@ def ablation(mnist, device, seeds):
 
 
 def ensemble(mnist, device, seeds):
+    """One network and three, each asked once and with shifted views, so that the two remedies can be told apart."""
     families = {}
     for name, network in FAMILIES.items():
         rows = []
@@ -148,20 +149,36 @@ def ensemble(mnist, device, seeds):
             for member in range(MEMBERS * seed, MEMBERS * (seed + 1)):
                 networks.append(new(network, member, device))
                 seconds += sum(train(name, networks[-1], mnist, member, LONGER).seconds)
-            together = mh.Ensemble(networks, SHIFTS)
-            row = {"seconds": round(seconds, 1)}
-            for split in ("validation", "test"):
-                row[split] = mh.evaluate(together, getattr(mnist, split)).accuracy
-                row[f"{split} of each"] = [mh.evaluate(one, getattr(mnist, split)).accuracy for one in networks]
-            rows.append(row)
-            print(f"  {name} ensemble {seed}: validation {row['validation']:.2%}", flush=True)
-        families[name] = {"parameters": mh.count_parameters(together), "seeds": rows}
+            rows.append({"seconds": round(seconds, 1)} | remedies(networks, mnist))
+            print(f"  {name} ensemble {seed}: {rows[-1]['validation']}", flush=True)
+        total = {}
         for split in ("validation", "test"):
-            values = [value for row in rows for value in row[f"{split} of each"]]
-            families[name] |= {split: summary([row[split] for row in rows]), f"{split} of each": summary(values)}
-            say(f"ensembles of {MEMBERS} {name} CNNs, {split} accuracy", families[name][split])
-            say(f"each of their networks alone, {split} accuracy", families[name][f"{split} of each"])
+            total[split] = {kind: summary(flat(row[split][kind] for row in rows)) for kind in rows[0][split]}
+            for kind, one in total[split].items():
+                say(f"{name} CNNs, {kind}, {split} accuracy", one)
+        families[name] = {"parameters": mh.count_parameters(networks[0]), "seeds": rows} | total
     return {"recipe": shown(LONGER) | {"members": MEMBERS, "shifts": SHIFTS}, "families": families}
+
+
+def remedies(networks, mnist):
+    """Accuracy on both splits of each network alone, of each with shifted views, and of all together likewise."""
+    asked = {
+        "one": networks,
+        "one, shifted views": [mh.Ensemble([one], SHIFTS) for one in networks],
+        "three": [mh.Ensemble(networks)],
+        "three, shifted views": [mh.Ensemble(networks, SHIFTS)],
+    }
+    return {
+        split: {
+            kind: [mh.evaluate(model, getattr(mnist, split)).accuracy for model in models]
+            for kind, models in asked.items()
+        }
+        for split in ("validation", "test")
+    }
+
+
+def flat(lists):
+    return [value for values in lists for value in values]
 
 
 def distillation(mnist, device, seeds):

@@ -1,4 +1,4 @@
-"""benchmarks/peers.py: what it measures, what it refuses, and one small run from end to end."""
+"""benchmarks/peers.py: what it measures, what it refuses, and one small run from end to end; parts of the others."""
 
 import json
 import os
@@ -20,6 +20,14 @@ def peers(monkeypatch):
     import peers
 
     return peers
+
+
+@pytest.fixture
+def cnn(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import cnn
+
+    return cnn
 
 
 def run_peers(*options, **environment):
@@ -216,3 +224,22 @@ def test_a_small_run_from_end_to_end(tmp_path):
     }
     assert all(row["seconds"] > 0 for row in merged["cost"])
     assert "CNN, threads: 1, " in again.stdout
+
+
+# The ensembles
+
+
+def test_three_networks_and_shifted_views_are_measured_apart(cnn, mnist):
+    small = type(mnist)(mnist.train[:10], mnist.validation[:200], mnist.test[:200], mnist.source)
+    shipped = mh.load_pretrained()
+    found = cnn.remedies([shipped, mh.MLP(), mh.MLP()], small)
+    for split in ("validation", "test"):
+        expected = mh.evaluate(shipped, getattr(small, split)).accuracy
+        assert {kind: len(values) for kind, values in found[split].items()} == {
+            "one": 3,
+            "one, shifted views": 3,
+            "three": 1,
+            "three, shifted views": 1,
+        }
+        assert found[split]["one"][0] == expected
+        assert found[split]["one"][1] < 0.5 < found[split]["one, shifted views"][0]
