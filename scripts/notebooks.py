@@ -2,6 +2,7 @@
 
 python scripts/notebooks.py refresh [01 03 ...]      run notebooks from clean kernels and store their outputs
 python scripts/notebooks.py address OWNER/REPO       change the repository's address in every file that holds it
+python scripts/notebooks.py minutes                  how long each takes a reader, without and with the exercises
 """
 
 import argparse
@@ -27,6 +28,7 @@ def refresh(names):
         )
         client.execute()
         drop_widgets(book)
+        describe_pictures(book)
         book.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
         book.metadata["language_info"] = {"name": "python"}
         nbformat.write(book, path)
@@ -41,6 +43,36 @@ def drop_widgets(book):
         for output in cell.get("outputs", []):
             if "text/plain" in output.get("data", {}):
                 output.data.pop("application/vnd.jupyter.widget-view+json", None)
+
+
+def describe_pictures(book):
+    """Give every picture the words that its cell prints: for those who cannot see it."""
+    for cell in book.cells:
+        printed = "".join(output.text for output in cell.get("outputs", []) if output.get("name") == "stdout")
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                words = re.sub(r"<[^>]+>", "", printed if cell_draws(output) else output.data["text/plain"])
+                output.metadata.setdefault("image/png", {})["alt"] = " ".join(words.split())
+
+
+def cell_draws(output):
+    """Whether a picture is a figure of Matplotlib's, whose text is only its size, and not a widget."""
+    return output.data["text/plain"].startswith("<Figure")
+
+
+def minutes(book):
+    """How long a notebook takes, in minutes: its reading, and with the exercises. A sum over words (150 a minute),
+    lines of code (11 seconds), questions (35 seconds), figures (30 seconds) and exercises (10 minutes), rounded to
+    5 minutes."""
+    start = next(i for i, cell in enumerate(book.cells) if "## Exercises" in cell.source)
+    prose = " ".join(cell.source for cell in book.cells[1:start] if cell.cell_type == "markdown")
+    code = [cell for cell in book.cells[3:start] if cell.cell_type == "code"]
+    lines = sum(bool(re.search(r"\w", line)) for cell in code for line in cell.source.splitlines())
+    figures = sum("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
+    questions = len(re.findall(r"\?(?!\w)", prose))
+    exercises = sum(len(re.findall(r"^\*\*\d\.", cell.source, flags=re.MULTILINE)) for cell in book.cells[start:])
+    reading = len(prose.split()) / 150 + lines * 11 / 60 + questions * 35 / 60 + figures / 2
+    return tuple(5 * round(time / 5) for time in (reading, reading + 10 * exercises))
 
 
 def address():
@@ -63,11 +95,15 @@ def change_address(new):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("refresh", "address"))
+    parser.add_argument("command", choices=("refresh", "address", "minutes"))
     parser.add_argument("names", nargs="*", help="beginnings of notebook names, or the new OWNER/REPO")
     arguments = parser.parse_args()
     if arguments.command == "refresh":
         refresh(arguments.names)
+    elif arguments.command == "minutes":
+        for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
+            reading, all_of_it = minutes(nbformat.read(path, as_version=4))
+            print(f"{path.stem}: about {reading} minutes to read, {all_of_it} with the exercises")
     elif len(arguments.names) == 1:
         change_address(arguments.names[0])
     else:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import mnist_helpers as mh
-from scripts.notebooks import NOTEBOOKS, address
+from scripts.notebooks import NOTEBOOKS, address, minutes
 
 PATHS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
 APP = NOTEBOOKS / "app.ipynb"  # the web app: a page, not a lesson
@@ -113,7 +113,7 @@ def test_cells_are_short_and_prose_goes_with_code(path, book):
     assert 0.8 <= len(prose) / len(code) <= 1.4
     lengths = sorted(len([line for line in cell.source.splitlines() if line.strip()]) for cell in code)
     assert lengths[-1] <= 25
-    assert 2 <= lengths[len(lengths) // 2] <= (6 if path.stem < "06" else 9)  # the second part's steps are longer
+    assert 2 <= lengths[len(lengths) // 2] <= (8 if path.stem < "06" else 10)  # the second part's steps are longer
     questions = sum(len(re.findall(r"\?\s*(?:\n|$|\*)", cell.source)) for cell in prose)
     assert questions >= 3
 
@@ -126,13 +126,12 @@ def test_badges_open_this_notebook(path, book):
     assert re.match(r"# \d\d ", opening)
 
 
-def test_the_readme_gives_the_same_minutes(path, book):
-    row = next(
-        line
-        for line in (NOTEBOOKS.parent / "README.md").read_text().splitlines()
-        if f"({path.parent.name}/{path.name})" in line
-    )
-    assert re.search(r"(\d+) minutes", book.cells[0].source)[1] == row.split("|")[3].strip()
+def test_the_minutes_are_those_of_the_one_method(path, book):
+    reading, all_of_it = minutes(book)
+    assert f"**Time**: about {reading} minutes to read, {all_of_it} with the exercises." in book.cells[0].source
+    table = (NOTEBOOKS.parent / "README.md").read_text(encoding="utf-8").splitlines()
+    row = next(line for line in table if f"({path.parent.name}/{path.name})" in line)
+    assert row.split("|")[3].strip() == f"{reading}, {all_of_it}"
 
 
 def test_the_first_code_cell_fetches_the_package_on_colab(book):
@@ -141,13 +140,96 @@ def test_the_first_code_cell_fetches_the_package_on_colab(book):
     assert f"git+https://github.com/{address()}" in first
 
 
-def test_the_last_cells_sum_up_and_lead_on(path, book):
-    headings = [line for cell in book.cells for line in cell.source.splitlines() if line.startswith("## ")]
-    for heading in ("## What you now know", "## Exercises", "## Glossary"):
-        assert heading in headings
+# One form for all nine: the opening, what the reader is asked, figures, and the end
+
+
+def title(name):
+    return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells[0].source.splitlines()[0].removeprefix("# ")
+
+
+def test_all_open_alike(book):
+    opening, fetch, imports, first = book.cells[:4]
+    form = (
+        r"# \d\d .+\n\n\[!.+\n\n\*\*You will be able to\*\* .+\.\n\n\*\*You need\*\* .+\.\n\n\*\*Time\*\*: about .+\."
+    )
+    assert re.fullmatch(form, opening.source)
+    assert [fetch.cell_type, imports.cell_type] == ["code", "code"]
+    assert imports.source.endswith("\n\nmh.style_figures()")
+    assert first.source.startswith("## ")
+
+
+def test_a_prediction_is_asked_for_right_before_its_result(book):
+    asked = [i for i, cell in enumerate(book.cells) if "> **Predict**: " in cell.source]
+    assert 4 <= len(asked) <= 14
+    for i in asked:
+        text = book.cells[i].source
+        assert text.splitlines()[-1].startswith("> "), text
+        assert text.count("> **Predict**: ") == 1
+        assert book.cells[i + 1].cell_type == "code"
+    prose = "\n".join(cell.source for cell in cells(book, "markdown")).replace("> **Predict**: ", "")
+    assert not re.search(r"\b(Predict|Sketch|Guess|Before you run)\b", prose)
+
+
+def test_figures_have_one_form(book):
+    for cell in cells(book, "code"):
+        source = cell.source
+        assert not source.endswith(";"), source
+        assert not re.search(r"#[0-9A-Fa-f]{6}|\bplt\.(plot|bar|xlabel|ylabel|title|imshow|hist|legend)\(", source), (
+            source
+        )
+        widths = re.findall(r"figsize=\(([\d.]+),", source)
+        assert set(widths) <= {"9", "4.6"}, source
+        if any(output.data["text/plain"].startswith("<Figure") for output in pictures(cell)):
+            assert source.endswith("plt.show()"), source
+
+
+def pictures(cell):
+    return [output for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+
+
+def test_every_picture_is_described(book):
+    """By what its cell prints, or its widget says; a sentence for those who cannot see it."""
+    for cell in cells(book, "code"):
+        assert len(pictures(cell)) <= 1, cell.source
+        for output in pictures(cell):
+            words = output.metadata["image/png"]["alt"]
+            assert len(words.split()) >= 5, cell.source
+            assert words in " ".join(re.sub(r"<[^>]+>", "", output_text(cell)).split())
+
+
+def test_no_line_is_cut_on_a_narrow_page(book):
+    for cell in cells(book, "code"):
+        printed = "".join(output.get("text", "") for output in cell.outputs)
+        for line in cell.source.splitlines() + printed.splitlines():
+            assert len(line) <= 88 or "git+https://" in line, line
+
+
+def test_nothing_on_a_device_is_made_64_bits_wide(path, book):
+    """Apple's GPUs have no such numbers. What 01 and 02 compute stays on the processor."""
+    for cell in cells(book, "code") if path.stem > "03" else []:
+        assert not re.search(r"(?<!\.cpu\(\))\.double\(\)", cell.source), cell.source
+
+
+def test_all_end_alike(path, book):
+    [sum_up] = [cell for cell in book.cells if "## What you now know" in cell.source]
+    heading, *bullets = [line for line in sum_up.source.splitlines() if line]
+    assert heading == "## What you now know"
+    assert 3 <= len(bullets) <= 5
+    assert all(line.startswith("- ") for line in bullets)
+    assert sum(cell.source.startswith("## Exercises\n") for cell in book.cells) == 1
+    start = next(i for i, cell in enumerate(book.cells) if cell.source.startswith("## Exercises\n"))
+    for number, cell in enumerate(cells(nbformat.from_dict({"cells": book.cells[start:-1]}), "markdown"), 1):
+        assert re.search(rf"^\*\*{number}\. [^*]+\.\*\* ", cell.source, re.MULTILINE), cell.source
+
+    heading, *terms, links = [line for line in book.cells[-1].source.splitlines() if line]
+    assert heading == "## Glossary"
+    names = [re.fullmatch(r"- \*\*([^*]+)\*\*: .+\.", line)[1].casefold() for line in terms]
+    assert names == sorted(names)
     position = COURSE.index(path.stem)
-    following = COURSE[(position + 1) % len(COURSE)]
-    assert f"[{following}]({following}.ipynb)" in book.cells[-1].source
+    way = [f"Back: [{title(name)}]({name}.ipynb)" for name in COURSE[max(0, position - 1) : position]]
+    way += ["[All notebooks](../README.md)"]
+    way += [f"Next: [{title(name)}]({name}.ipynb)" for name in COURSE[position + 1 : position + 2]]
+    assert links == " · ".join(way)
 
 
 def test_links_between_files_lead_somewhere(path, book):
