@@ -1,17 +1,23 @@
 """Any picture to an MNIST-style digit: geometry against SciPy, all kinds of files, bad input."""
 
+import base64
 import io
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
+from nbconvert import HTMLExporter
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
 import mnist_helpers as mh
+from mnist_helpers import widgets
 
 
 def drawing(size=(300, 200), box=(40, 30, 100, 150), pen=12, ink="black", paper="white", mode="RGB"):
@@ -230,20 +236,32 @@ def test_a_drawn_seven_is_read_wherever_it_stands(model):
 # Widgets: what they show follows their controls
 
 
-def test_browse_shows_the_chosen_image(model, mnist):
-    browser = mh.browse(model, mnist.test)
-    first = browser.picture.value
-    browser.children[0].value = 5
-    assert f"the label is {int(mnist.test.labels[5])}" in browser.sentence.value
-    assert browser.picture.value != first
-    assert Image.open(io.BytesIO(browser.picture.value)).size[0] > 300
+def picture_of(data):
+    """A PNG as the numbers `(height, width, 4)` of its pixels, transparent ones too."""
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
+
+
+def test_browse_begins_with_the_image_that_the_network_is_least_sure_of(model, mnist):
+    few = mnist.test[:100]
+    confidence = mh.evaluate(model, few).probabilities.max(1).values
+    browser = mh.browse(model, few)
+    [place] = browser.controls
+    for shown, position in ((1, confidence.argmin()), (100, confidence.argmax())):
+        place.value = shown
+        prediction, label = mh.predict(model, few.images[position]), int(few.labels[position])
+        assert browser.sentence.value.startswith(f"Image {shown} of 100, the least sure first. The network says ")
+        assert f"says {prediction.digit} with {100 * confidence[position]:.1f} %" in browser.sentence.value
+        assert f"the label is {label}." in browser.sentence.value
+    last = browser.picture.value
+    place.value = 50
+    assert browser.picture.value != last
 
 
 def test_transform_moves_the_digit(model, mnist):
     image = mnist.test.images[0]
     view = mh.transform(model, image, truth=int(mnist.test.labels[0]))
     before = view.sentence.value
-    right = next(control for control in view.children[:-2] if control.description.startswith("right"))
+    right = next(control for control in view.controls if control.description.startswith("right"))
     right.value = 8
     assert view.sentence.value != before
     moved = torch.roll(image, 8, dims=1)
@@ -252,29 +270,32 @@ def test_transform_moves_the_digit(model, mnist):
     assert f"{confidence * 100:.1f} %" in view.sentence.value
 
 
+def send(upload, name, content):
+    file = {"name": name, "type": "", "size": len(content), "content": memoryview(content)}
+    upload.value = ({**file, "last_modified": datetime.now(UTC)},)
+
+
 def test_read_picture_takes_examples_and_uploads(model):
     blank = Image.new("RGB", (50, 50), "white")
     reader = mh.read_picture(model, {"seven": drawing(), "blank": blank})
-    chosen, upload, style = reader.children[:3]
+    chosen, upload, style = reader.controls
     assert "says 7" in reader.sentence.value
     picture = reader.picture.value
     shown = np.asarray(Image.open(io.BytesIO(picture)).convert("L"), float)
-    left = shown[40:-40, : shown.shape[1] // 4]
-    assert (left > 200).mean() > 0.5  # the drawing's white paper,
+    left = shown[80:-80, : shown.shape[1] // 4]
+    assert (left > 200).mean() > 0.4  # the drawing's white paper,
     assert (left < 50).mean() > 0.005  # and its ink
 
     style.value = "only shrunk"
     assert reader.picture.value != picture
     chosen.value = "blank"
     assert "cannot be used: the picture is blank" in reader.sentence.value
+    chosen.value = "your own file"
+    assert "cannot be used: there is none yet" in reader.sentence.value
 
-    def send(name, content):
-        file = {"name": name, "type": "", "size": len(content), "content": memoryview(content)}
-        upload.value = ({**file, "last_modified": datetime.now(UTC)},)
-
-    send("mine.png", png(drawing()))
+    send(upload, "mine.png", png(drawing()))
     assert "The network says" in reader.sentence.value
-    send("<b>notes.txt", b"hello")
+    send(upload, "<b>notes.txt", b"hello")
     assert "&lt;b&gt;notes.txt: this file cannot be read as a picture" in reader.sentence.value
     chosen.value = "seven"  # and back again
     assert "says 7" in reader.sentence.value
@@ -282,8 +303,81 @@ def test_read_picture_takes_examples_and_uploads(model):
     assert "notes.txt: this file cannot be read" in reader.sentence.value
 
 
-def test_widgets_show_a_still_picture_where_nothing_runs(model, mnist):
-    bundle = mh.browse(model, mnist.test)._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in bundle
-    assert bundle["image/png"].startswith("iVBOR")  # base64 of a PNG's first bytes
-    assert "The network says" in bundle["text/plain"]
+@pytest.mark.parametrize("before", ["seven", "one", "your own file"])
+def test_every_upload_is_drawn_once(model, monkeypatch, before):
+    reader = mh.read_picture(model, {"seven": drawing(), "one": drawing(box=(140, 20, 150, 180))})
+    chosen, upload, _ = reader.controls
+    chosen.value = before
+    drawn, draw = [], widgets.picture_and_sentence
+    monkeypatch.setattr(widgets, "picture_and_sentence", lambda *args, **kw: drawn.append(1) or draw(*args, **kw))
+    for count in (1, 2):
+        send(upload, f"{count}.png", png(drawing()))
+        assert chosen.value == "your own file"
+        assert len(drawn) == count
+
+
+@pytest.fixture(params=["browse", "transform", "read_picture"])
+def view(request, model, mnist):
+    if request.param == "browse":
+        return mh.browse(model, mnist.test[:50])
+    if request.param == "transform":
+        return mh.transform(model, mnist.test.images[0], truth=7)
+    return mh.read_picture(model, {"a small seven": drawing()})
+
+
+def test_widgets_draw_in_the_style_of_the_figures(view):
+    """Transparent, grey letters, and twice the page's pixels."""
+    picture = picture_of(view.picture.value)
+    assert picture.shape[1] == 2 * int(view.picture.width)
+    assert picture.shape[1] in (1400, 1800)
+    assert picture[0, 0, 3] == 0
+    grey = [int(mh.GREY[place : place + 2], 16) for place in (1, 3, 5)]
+    assert (picture == [*grey, 255]).all(2).sum() > 1000  # letters and axes
+    assert not (picture[:, :3] == [0, 0, 0, 255]).all(2).any()
+
+
+def test_widgets_show_a_still_picture_where_nothing_runs(view):
+    """It says in words what the controls are set to, above what the widget shows."""
+    data, metadata = view._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    still, live = picture_of(base64.b64decode(data["image/png"])), picture_of(view.picture.value)
+    words = still[: len(still) - len(live)]
+    assert (still[len(words) :] == live).all()
+    assert (words[..., 3] > 0).sum() > 500
+    told = metadata["image/png"]
+    assert (told["height"], told["width"]) == (len(still) // 2, len(live[0]) // 2)
+    assert told["alt"] == view.sentence.value
+    assert view.settings() in " ".join(data["text/plain"].split())
+    assert "The network says" in data["text/plain"]
+
+
+def test_a_still_tells_what_every_control_is_set_to(model, mnist):
+    view = mh.transform(model, mnist.test.images[0])
+    view.controls[0].value, view.controls[3].value = -35, 1.25
+    assert view.settings() == "Controls: rotate (°) -35 · right (px) 0 · down (px) 0 · scale (×) 1.25"
+    reader = mh.read_picture(model, {"seven": drawing()})
+    reader.controls[2].value = "only shrunk"
+    assert reader.settings() == "Controls: picture seven · only shrunk"
+
+
+def test_without_a_kernel_every_interactive_output_of_05_is_a_picture():
+    """As nbconvert makes a page of it: where a widget's view is stored, its place stays empty."""
+    path = Path(__file__).parent.parent / "notebooks" / "05_prediction.ipynb"
+    book = nbformat.read(path, as_version=4)
+    calls = ("mh.browse(", "mh.read_picture(", "mh.transform(", "mh.draw(")
+    interactive = [cell for cell in book.cells if cell.cell_type == "code" and any(map(cell.source.count, calls))]
+    assert [sum(call in cell.source for cell in interactive) for call in calls] == [1, 1, 1, 1]
+    for cell in interactive:
+        page = page_of(nbformat.from_dict({**book, "cells": [cell]}))
+        [picture] = re.findall(r'<img[^>]+src="data:image/png;base64,([^"]+)"', page)
+        shown = picture_of(base64.b64decode(picture.replace("\\n", "")))
+        assert shown.shape[1] >= 700
+        assert len(np.unique(shown.reshape(-1, 4), axis=0)) > 30
+    stored = sum("image/png" in output.get("data", {}) for cell in book.cells for output in cell.get("outputs", []))
+    assert page_of(book).count("data:image/png;base64,") == stored
+
+
+def page_of(book):
+    page, _ = HTMLExporter().from_notebook_node(book)
+    assert "widget-view+json" not in page
+    return page
