@@ -6,6 +6,7 @@ import os
 import random
 import sys
 import time
+import warnings
 from contextlib import contextmanager, suppress
 
 import joblib
@@ -26,19 +27,32 @@ _quickest = {}  # what quick_threads has decided
 def pick_device(name="auto"):
     """The `torch.device` called `name`; `"auto"` takes CUDA, else Apple's MPS, else the CPU.
 
+    A GPU that is there but has no memory to give, as on a virtual Mac, is passed over by `"auto"` with a warning.
+
     Raises:
         ValueError: `name` is unknown, or this machine has no such device.
     """
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        for accelerator in (torch.cuda, torch.backends.mps):
+            if accelerator.is_available():
+                try:
+                    return _usable(accelerator.__name__.rpartition(".")[2])
+                except ValueError as error:
+                    warnings.warn(f"{error}; the CPU computes", stacklevel=2)
+        return torch.device("cpu")
+    try:
+        return _usable(name)
+    except ValueError as error:
+        raise ValueError(f"{error}; try 'auto' or 'cpu'") from error
+
+
+def _usable(name):
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().split("\n")[0]
-        raise ValueError(f"device {name!r} cannot be used here ({reason}); try 'auto' or 'cpu'") from error
+        raise ValueError(f"device {name!r} cannot be used here ({reason})") from error
     return device
 
 

@@ -23,6 +23,27 @@ def test_pick_device():
             mh.pick_device("cuda")
 
 
+@pytest.mark.parametrize("there", [torch.cuda, torch.backends.mps])
+def test_a_gpu_without_memory_is_passed_over(there, monkeypatch):
+    """Virtual Macs show a GPU that refuses every tensor."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there is torch.cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: there is torch.backends.mps)
+    zeros = torch.zeros
+
+    def refuse(*size, device):
+        if device.type != "cpu":
+            raise RuntimeError("backend out of memory")
+        return zeros(*size, device=device)
+
+    monkeypatch.setattr(torch, "zeros", refuse)
+    with pytest.warns(
+        UserWarning, match=r"'(cuda|mps)' cannot be used here \(backend out of memory\); the CPU computes"
+    ):
+        assert mh.pick_device() == torch.device("cpu")
+    monkeypatch.setattr(torch, "zeros", lambda *size, device: zeros(*size))
+    assert mh.pick_device().type == there.__name__.rpartition(".")[2]
+
+
 # Threads
 
 
