@@ -18,7 +18,7 @@ def fit_temperature(logits, labels):
     Raises:
         ValueError: there are no logits, or some are NaN or infinite.
     """
-    logits, labels = logits.detach().double().cpu(), labels.cpu()
+    logits, labels = logits.detach().cpu().double(), labels.cpu()
     if not len(logits) or not logits.isfinite().all():
         raise ValueError("a temperature needs at least one image, and logits without NaN or infinity")
 
