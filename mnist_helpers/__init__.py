@@ -20,7 +20,7 @@ from importlib import import_module
 from .archive import CheckpointError
 from .batches import Batches
 from .checkpoints import load_checkpoint, save_checkpoint
-from .colours import BLUE, DIVERGING, GREEN, GREY, ORANGE
+from .colours import BLUE, DIGIT_COLOURS, DIVERGING, GREEN, GREY, ORANGE
 from .data import Split, load_mnist
 from .devices import pick_device, set_seed
 from .evaluation import calibration, evaluate, wilson_interval
@@ -64,6 +64,7 @@ _ROOM = {name: room for room, names in _LATER.items() for name in names}
 __all__ = [
     "BLUE",
     "CNN",
+    "DIGIT_COLOURS",
     "DIVERGING",
     "GREEN",
     "GREY",
