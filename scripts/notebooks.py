@@ -29,8 +29,8 @@ def refresh(names):
         client.execute()
         drop_widgets(book)
         describe_pictures(book)
-        book.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
-        book.metadata["language_info"] = {"name": "python"}
+        # As JupyterLab writes it, which else would call a notebook changed as soon as it is opened.
+        book.metadata["kernelspec"] = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
         nbformat.write(book, path)
         print(f"refreshed {path.name}")
 
