@@ -1,10 +1,12 @@
 """Whether more processes, a compiler or bfloat16 train faster here, and how much memory a class needs.
 
-    python benchmarks/scaling.py               stores results/scaling.json (under four minutes on two quiet cores)
+    python benchmarks/scaling.py               stores results/scaling.json (MINUTES on two quiet cores)
     python benchmarks/scaling.py memory        stores results/classroom.json (all notebooks run once; Linux)
 
-What is compared runs in turn in one process, several rounds; the stored values are medians. One process with two
-threads and two processes with one thread each have the same two cores.
+What is compared runs in turn in one process, several rounds; a stored ratio is the mean over the rounds, with its
+standard deviation. One process with two threads and two processes with one thread each have the same two cores. What
+torch.compile takes before the first step is measured in programs started anew: with an empty cache, then once more
+with what the first has left there.
 """
 
 import argparse
@@ -74,6 +76,12 @@ def worker(path, rounds):
         Path(path).write_text(json.dumps(results))
 
 
+def ratios(before, after):
+    """How many times as fast `after` is: mean, standard deviation and number of the ratios of each round's seconds."""
+    values = [a / b for a, b in zip(before, after, strict=True)]
+    return {"speedup": statistics.mean(values), "deviation": statistics.stdev(values), "n": len(values)}
+
+
 def processes(rounds):
     """Seconds an epoch, images a second and loss curves, by network and way."""
     with tempfile.TemporaryDirectory() as folder:
@@ -84,11 +92,15 @@ def processes(rounds):
     for name, ways in results.items():
         alone = ways["1 process, 1 thread"]["seconds"]
         for way, entry in ways.items():
-            ratio = statistics.median(a / b for a, b in zip(alone, entry["seconds"], strict=True))
-            seconds = statistics.median(entry["seconds"])
-            entry |= {"seconds": seconds, "images_per_second": IMAGES[name] / seconds, "speedup": ratio, "n": rounds}
-            print(f"{name}, {way}: {seconds:.2f} s an epoch of {IMAGES[name]:,} images, {ratio:.2f} times", flush=True)
+            entry |= ratios(alone, entry["seconds"]) | {"rounds": entry["seconds"]}
+            entry["seconds"] = statistics.median(entry["rounds"])
+            entry["images_per_second"] = IMAGES[name] / entry["seconds"]
+            print(f"{name}, {way}: {entry['images_per_second']:,.0f} images a second, {in_words(entry)}", flush=True)
     return results
+
+
+def in_words(entry):
+    return f"{entry['speedup']:.2f} ± {entry['deviation']:.2f} times as fast (n = {entry['n']})"
 
 
 def seconds_of(step, count):
@@ -115,33 +127,66 @@ def make(name, images, labels, *, precision="float32", compiled=False):
     return step
 
 
+def a_batch(name):
+    """Random images, scaled, and labels, as many as a batch of the network has."""
+    size = BATCH_SIZE[name]
+    return mh.normalize(torch.randint(0, 256, (size, 28, 28))), torch.arange(size) % 10
+
+
 def speedups(rounds):
     """Training steps of one thread: eager float32 against torch.compile and against bfloat16, in turn."""
     torch.set_num_threads(1)
     results = {}
-    for name, size in BATCH_SIZE.items():
-        images, labels = mh.normalize(torch.randint(0, 256, (size, 28, 28))), torch.arange(size) % 10
-        batch = (name, images, labels)
-        steps = {"eager": make(*batch), "bfloat16": make(*batch, precision="bfloat16")}
-        first = {key: seconds_of(step, 1) for key, step in steps.items()}
+    for name in BATCH_SIZE:
+        batch = a_batch(name)
+        steps = {"eager": make(name, *batch), "bfloat16": make(name, *batch, precision="bfloat16")}
         try:
-            steps["compiled"] = make(*batch, compiled=True)
-            first["compiled"] = seconds_of(steps["compiled"], 1)
+            steps["compiled"] = make(name, *batch, compiled=True)
+            steps["compiled"]()
         except Exception as error:  # no C++ compiler: torch raises many kinds
             print(f"{name}: torch.compile does not work here ({type(error).__name__})")
             del steps["compiled"]
-        count = 20 if name == "MLP" else 4
+        for step in steps.values():
+            step()  # warm up
+        count = 40 if name == "MLP" else 8
         taken = {key: [] for key in steps}
         for _ in range(2 * rounds):
             for key, step in steps.items():
                 taken[key].append(seconds_of(step, count))
         results[name] = {}
         for key in steps:
-            ratio = statistics.median(a / b for a, b in zip(taken["eager"], taken[key], strict=True))
-            seconds = statistics.median(taken[key])
-            results[name][key] = {"seconds": seconds, "speedup": ratio, "first_step": first[key], "n": 2 * rounds}
-            print(f"{name}, {key}: {1000 * seconds:.1f} ms a step, {ratio:.2f} times", flush=True)
+            entry = {"seconds": statistics.median(taken[key])} | ratios(taken["eager"], taken[key])
+            results[name][key] = entry
+            print(f"{name}, {key}: {1000 * entry['seconds']:.1f} ms a step, {in_words(entry)}", flush=True)
+        if "compiled" in steps:
+            results[name]["compiled"]["first_step"] = first_steps(name, 3)
     return results
+
+
+def first_steps(name, count):
+    """Seconds until torch.compile's first training step is done, in programs started anew: `count` times with an empty
+    cache ("empty"), and each time once more with what the one before has left in it ("filled")."""
+    seconds = {"empty": [], "filled": []}
+    for _ in range(count):
+        with tempfile.TemporaryDirectory() as cache:
+            environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": cache}
+            for values in seconds.values():
+                command = [sys.executable, __file__, "compile", name]
+                done = subprocess.run(command, env=environment, check=True, timeout=600, stdout=subprocess.PIPE)
+                values.append(float(done.stdout.split()[-1]))
+    for cache, values in seconds.items():
+        print(f"{name}, compiled, {cache} cache: first step after", ", ".join(f"{s:.1f} s" for s in values), flush=True)
+    return {
+        cache: {"seconds": statistics.mean(values), "deviation": statistics.stdev(values), "n": len(values)}
+        for cache, values in seconds.items()
+    }
+
+
+def compile_once(name):
+    """Print the seconds that one training step takes from the call of torch.compile on."""
+    torch.set_num_threads(1)
+    batch = a_batch(name)
+    print(seconds_of(lambda: make(name, *batch, compiled=True)(), 1))
 
 
 # Memory
@@ -198,14 +243,16 @@ def memory(count, names):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="?", default="speed", choices=["speed", "memory", "worker"])
-    parser.add_argument("path", nargs="?", help=argparse.SUPPRESS)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("part", nargs="?", default="speed", choices=["speed", "memory", "worker", "compile"])
+    parser.add_argument("what", nargs="?", help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--kernels", type=int, default=4, help="that run side by side, for memory")
     parser.add_argument("--notebooks", nargs="*", help="beginnings of their names, for memory; all by default")
     arguments = parser.parse_args()
     if arguments.part == "worker":
-        return worker(arguments.path, arguments.rounds)
+        return worker(arguments.what, arguments.rounds)
+    if arguments.part == "compile":
+        return compile_once(arguments.what)
     command = " ".join(["python", "benchmarks/scaling.py", *sys.argv[1:]])
     print(describe())
     if arguments.part == "memory":
