@@ -126,8 +126,8 @@ def load_mnist(device="cpu", *, cache=None, mirrors=None):
 
     Args:
         device: where the tensors go, e.g. `"cpu"`, `"cuda"` or a `torch.device`.
-        cache: folder for downloads; the user's cache folder by default. Where it cannot be written, what is downloaded
-            is used, but not kept.
+        cache: folder for downloads; by default the one that the environment variable `MNIST_CACHE` names, else the
+            user's cache folder. Where it cannot be written, what is downloaded is used, but not kept.
         mirrors: base URLs tried in turn. By default those in the environment variable `MNIST_MIRRORS`
             (separated by spaces; empty for none), else `MIRRORS`.
 
@@ -142,7 +142,8 @@ def load_mnist(device="cpu", *, cache=None, mirrors=None):
     if mirrors is None:
         mirrors = os.environ.get("MNIST_MIRRORS", " ".join(MIRRORS)).split()
     shared = os.environ.get("MNIST_DATA")
-    found = find_files(shared, cache or platformdirs.user_cache_dir("mnist_helpers"), mirrors)
+    cache = cache or os.environ.get("MNIST_CACHE") or platformdirs.user_cache_dir("mnist_helpers")
+    found = find_files(shared, cache, mirrors)
     if len(found) == len(FILES):
         origins = dict.fromkeys(origin for origin, _ in found.values())  # an ordered set
         source = Source(" + ".join(origins), is_sample=False)

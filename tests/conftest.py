@@ -23,7 +23,7 @@ RAW = Path("MNIST") / "raw"
 @pytest.fixture(scope="session")
 def real_files(mnist):
     """The raw bytes of the four real files, `{name: bytes}`, read here without the package's help."""
-    folders = [platformdirs.user_cache_path("mnist_helpers") / RAW]
+    folders = [Path(os.environ.get("MNIST_CACHE") or platformdirs.user_cache_dir("mnist_helpers")) / RAW]
     if "MNIST_DATA" in os.environ:
         folders += [Path(os.environ["MNIST_DATA"]) / RAW, Path(os.environ["MNIST_DATA"])]
     found = {}
@@ -46,8 +46,8 @@ def sample():
 @pytest.fixture
 def alone(monkeypatch):
     """Keep the user's settings and proxy out of a test."""
-    monkeypatch.delenv("MNIST_DATA", raising=False)
-    monkeypatch.delenv("MNIST_MIRRORS", raising=False)
+    for name in ("MNIST_DATA", "MNIST_CACHE", "MNIST_MIRRORS"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "*")
 
 

@@ -174,6 +174,15 @@ def test_every_complaint_is_made_once(cache, capsys):
     assert capsys.readouterr().out.count("bytes instead of") == 1
 
 
+def test_the_cache_is_where_a_variable_says(cache, tmp_path, monkeypatch):
+    """On every system: a program that is to take the sample for certain is given an empty one, and no mirrors."""
+    monkeypatch.setenv("MNIST_CACHE", str(cache))
+    assert data.load_mnist(mirrors=[]).source.is_sample
+    mirror.write(cache / RAW, plain=NAMES)
+    assert is_right(data.load_mnist(mirrors=[]))
+    assert data.load_mnist(cache=tmp_path / "another", mirrors=[]).source.is_sample
+
+
 # The folder that MNIST_DATA names
 
 
