@@ -1,6 +1,7 @@
 """Attacks, temperature and prediction sets against closed forms, SciPy, torchmetrics and simulation."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 import mnist_helpers as mh
+from mnist_helpers.beyond.mislead import smallest
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +203,7 @@ def test_mislead_attacks_as_hard_as_its_slider_says(model, some):
     image, truth = some.images[right][0], int(some.labels[right][0])
     view = mh.mislead(model, image, truth)
     size, steps = view.children[:2]
+    assert steps.value == 1
     picture = view.picture.value
     steps.value = 20
     assert view.picture.value != picture
@@ -210,3 +213,87 @@ def test_mislead_attacks_as_hard_as_its_slider_says(model, some):
     plain = mh.predict(model, image)
     assert f"The network says {truth} with {100 * plain.probabilities[truth]:.1f} %" in view.sentence.value
     assert f"the label is {truth}" in view.sentence.value
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+def test_mislead_opens_on_the_smallest_attack_that_succeeds(some, name):
+    model = mh.load_pretrained(name=name)
+    right = (mh.predict_logits(model, some.images).argmax(1) == some.labels).nonzero().squeeze(1)
+    for position in right[:3]:
+        truth = int(some.labels[position])
+        view = mh.mislead(model, some.images[position], truth)
+        says_the_truth = f"The network says {truth} with"
+        assert says_the_truth not in view.sentence.value
+        view.children[0].value = round(view.children[0].value - 0.01, 2)
+        assert says_the_truth in view.sentence.value
+
+
+def test_mislead_takes_twenty_steps_or_gives_up_where_one_is_not_enough():
+    assert smallest(lambda size, steps: steps == 20 and size > 0.335) == (0.34, 20)
+    assert smallest(lambda size, steps: size >= 0.2) == (0.2, 1)
+    assert smallest(lambda size, steps: False) == (0.1, 1)
+
+
+# The benchmark
+
+
+@pytest.fixture
+def robustness(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parent.parent / "benchmarks")
+    import robustness
+
+    return robustness
+
+
+def test_training_moves_pixels_within_the_box_and_up_the_slope(robustness, model, some):
+    images = mh.normalize(some.images)
+    epsilon = robustness.SHORT["epsilon"]
+    losses = {}
+    for training in robustness.TRAININGS:
+        mh.set_seed(0)
+        moved = robustness.spoil_in_training(model, images, some.labels, training)
+        assert not moved.requires_grad
+        distance = ((moved - images) * mh.STD).abs().max().item()
+        assert distance == (0 if training == "plain" else pytest.approx(epsilon, abs=2e-3))
+        pixels = moved * mh.STD + mh.MEAN
+        assert pixels.min() > -1e-5
+        assert pixels.max() < 1 + 1e-5
+        losses[training] = F.cross_entropy(model(moved), some.labels).item()
+    assert losses["attacked"] > 3 * losses["noise by chance"]
+
+
+def test_summaries_are_of_every_number(robustness):
+    runs = [{"clean": 1.0, "by": {"fog": 10.0}}, {"clean": 3.0, "by": {"fog": 10.0}}]
+    assert robustness.summarise(runs) == {
+        "clean": {"mean": 2, "deviation": pytest.approx(math.sqrt(2))},
+        "by": {"fog": {"mean": 10, "deviation": 0}},
+    }
+    assert robustness.with_mean({"fog": 1, "blur": 3}) == {"fog": 1, "blur": 3, "mean": 2}
+    assert robustness.summarise(runs[:1])["clean"] == {"mean": 1, "deviation": 0}
+
+
+def test_a_small_run_of_the_attacked(robustness, mnist, monkeypatch):
+    monkeypatch.setattr(robustness, "SHORT", robustness.SHORT | {"epochs": 1})
+    monkeypatch.setattr(robustness, "SIZES", (0.1,))
+    monkeypatch.setattr(robustness, "STEPS", 2)
+    small = type(mnist)(mnist.train[:768], mnist.validation, mnist.test[:20], mnist.source)
+    monkeypatch.setattr(robustness.mh, "CORRUPTIONS", ("fog", "scale"))
+    [(name, result)] = robustness.run_attacked(small, 1)
+    assert (name, result["n"], result["train images"]) == ("attacked", 1, 128)
+    assert result["test images"] == {"clean": 20, "else": 2}
+    assert list(result["error in percent"]) == list(robustness.TRAININGS)
+    for errors in result["error in percent"].values():
+        assert list(errors["2 steps"]) == ["0.1"]
+        assert list(errors["severity 3"]) == ["fog", "scale", "mean"]
+
+
+def test_the_stored_runs_hold_what_the_notebook_reads(robustness):
+    for name, kinds in (("robustness", 4), ("attacked", 3)):
+        stored = mh.load_results(name)
+        assert stored["command"].startswith("python benchmarks/robustness.py")
+        assert stored["results"]["n"] == robustness.SEEDS
+        measured = stored["results"]["error in percent"]
+        assert len(measured) == kinds
+        for errors in measured.values():
+            assert set(errors["severity 3"]) == {*mh.CORRUPTIONS, "mean"}
+    assert list(errors[f"{robustness.STEPS} steps"]) == [str(size) for size in robustness.SIZES]
