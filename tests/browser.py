@@ -209,7 +209,7 @@ class Pad:
         if self.part("clear").is_enabled():
             self.part("clear").click()
         self.open("layers")
-        self.part("fit").get_by_label("as MNIST was made").check()
+        self.part("fit").get_by_label("centred like MNIST").check()
         if self.part("network").count():
             self.part("network").get_by_label("MLP").check()
             expect(self.sentence).not_to_contain_text("Preparing", timeout=180_000)
@@ -242,7 +242,7 @@ class Pad:
 
     def settle(self):
         """Wait till the image is the one that Python makes of the strokes; a look at half a stroke may come first."""
-        fit = self.part("fit").get_by_label("as MNIST was made").is_checked()
+        fit = self.part("fit").get_by_label("centred like MNIST").is_checked()
         deadline = time.monotonic() + PATIENCE / 1000
         while (self.image() != render(Drawing(self.strokes()), fit=fit).numpy()).any():
             assert time.monotonic() < deadline, "the image that is shown is not that of the strokes that are shown"

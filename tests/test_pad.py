@@ -20,6 +20,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import nn
 
 import mnist_helpers as mh
+from mnist_helpers.colours import BLUE, DIGIT_COLOURS, GREY, ORANGE
 from mnist_helpers.data import MNIST
 from mnist_helpers.pad import panels, widget
 from mnist_helpers.pad.drawings import format_drawings, parse_drawings
@@ -31,6 +32,7 @@ from mnist_helpers.prediction import Prediction
 
 SEVEN = [[[0.05, 0.05], [0.25, 0.05], [0.12, 0.3]]]  # small, and in a corner of the pad
 ONE = [[[0.5, 0.1], [0.52, 0.9]]]
+HINT = ": click a square to see what it looks for"
 TANGLE = [[[0.5 + 0.4 * math.cos(2.4 * i), 0.5 + 0.4 * math.sin(2.4 * i)] for i in range(60)]]
 
 
@@ -60,6 +62,12 @@ def pad(model, mnist, judge, monkeypatch):
     """A new pad on all digits. Its judge, which takes seconds to make, is shared."""
     monkeypatch.setattr(widget, "Judge", lambda model, mnist: judge)
     return mh.draw(model, mnist)
+
+
+def same(strokes, others):
+    """Whether two lists of strokes are the same up to three decimals."""
+    pairs = list(zip(strokes, others, strict=False))
+    return len(strokes) == len(others) and all(len(a) == len(b) and np.allclose(a, b, atol=5e-4) for a, b in pairs)
 
 
 def by_hand(model, images):
@@ -434,15 +442,15 @@ def test_the_pad_answers_as_predict_does(pad, model, strokes, fit):
     assert pad.seen["probabilities"] == pytest.approx(expected.probabilities.tolist(), abs=1e-4)
 
 
-def test_a_small_seven_in_a_corner_is_read_only_as_mnist_was_made(pad):
+def test_a_small_seven_in_a_corner_is_read_only_centred_like_mnist(pad):
     pad.strokes = SEVEN
     assert (pad.seen["verdict"], pad.seen["digit"]) == ("7", 7)
-    assert repr(pad) == f"Drawing pad: The network says 7 with {100 * pad.prediction.probabilities[7]:.1f} %."
+    assert repr(pad) == f"Drawing pad: The network says 7 with {panels.percent(pad.prediction.probabilities[7])}."
     pad.as_mnist = False
     assert pad.seen["verdict"] == "?"
     assert pad.seen["digit"] != 7
     assert pad.seen["sentence"].startswith("Not sure: this is unlike the digits that it learnt from. If it must be one")
-    assert f"{pad.seen['digit']} with {100 * pad.prediction.probabilities.max():.1f} %." in pad.seen["sentence"]
+    assert f"{pad.seen['digit']} with {panels.percent(pad.prediction.probabilities.max())}." in pad.seen["sentence"]
     pad.as_mnist = True
     assert pad.seen["verdict"] == "7"
 
@@ -453,7 +461,7 @@ def test_an_undecided_answer_names_the_two_likeliest(pad, judge):
     pad.strokes = SEVEN
     (first, second), answers = pad.prediction.probabilities.topk(2)
     highest, other = answers.tolist()
-    sentence = f"Not sure: {highest} with {100 * first:.1f} %, or {other} with {100 * second:.1f} %."
+    sentence = f"Not sure: {highest} with {panels.percent(first)}, or {other} with {panels.percent(second)}."
     assert (pad.seen["verdict"], pad.seen["sentence"]) == ("?", sentence)
 
 
@@ -494,23 +502,58 @@ def test_a_pad_with_a_bad_drawing_can_still_be_shown(pad):
     assert pad._repr_mimebundle_()[0]["image/png"] == before
 
 
+def still_of(pad):
+    """The still of a pad as a page would show it: on white, `(height, width, 3)` from 0 to 255, and on black."""
+    picture = Image.open(io.BytesIO(base64.b64decode(pad._repr_mimebundle_()[0]["image/png"])))
+    grounds = [Image.new("RGBA", picture.size, ground) for ground in ("white", "black")]
+    return [np.asarray(Image.alpha_composite(each, picture.convert("RGBA")).convert("RGB"), int) for each in grounds]
+
+
+def share_of(picture, colour):
+    """The share of its pixels that have this colour."""
+    wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return (abs(picture - wanted).max(2) <= 2).mean()
+
+
 def test_where_nothing_runs_there_is_a_picture_and_the_sentence(pad):
-    assert "image/png" not in pad._repr_mimebundle_()[0]
-    pictures = []
-    for strokes, as_mnist in [(SEVEN, True), (ONE, True), (SEVEN, False)]:
+    for strokes, as_mnist in [([], True), (SEVEN, True), (SEVEN, False)]:
         pad.strokes, pad.as_mnist = strokes, as_mnist
         data, metadata = pad._repr_mimebundle_()
-        assert data["text/plain"] == f"Drawing pad: {pad.seen['sentence']}"  # without an address, new in every run
+        lines = data["text/plain"].split("\n")
+        assert " ".join(lines) == f"Drawing pad: {pad.seen['sentence']}"  # without an address, new in every run
+        assert max(map(len, lines)) <= 88
         assert "application/vnd.jupyter.widget-view+json" in data
         assert metadata == {}
-        pictures.append(data["image/png"])
-    shown = [np.asarray(Image.open(io.BytesIO(base64.b64decode(each))).convert("L"), float) for each in pictures]
-    assert shown[0].shape[1] > 500
-    assert len(set(pictures)) == 3
-    # On the left is the drawing as it was drawn, whatever the network sees.
-    left = [picture[:, : picture.shape[1] // 4] for picture in shown]
-    assert np.array_equal(left[0], left[2])
-    assert not np.array_equal(left[0], left[1])
+        assert still_of(pad)[0].shape == (600, 1800, 3)
+
+
+def test_the_still_shows_what_the_pad_shows(pad):
+    """The strokes on the left, the 28×28 pixels that the network sees beside them, and bars in the verdict's colour."""
+    empty = still_of(pad)[0]
+    pad.strokes = SEVEN
+    sure = still_of(pad)[0]
+    pad.as_mnist = False
+    doubt = still_of(pad)[0]
+    left, middle = slice(0, 480), slice(500, 980)
+    assert (sure[:, left] != empty[:, left]).any()
+    assert (sure[:480, left] == doubt[:480, left]).all()  # as drawn, whatever the network sees
+    assert (sure[:, middle] != doubt[:, middle]).any()
+    assert share_of(sure, BLUE) > 0.01 > share_of(sure, ORANGE)  # a bar and the verdict
+    assert share_of(doubt, ORANGE) > 0.01 > share_of(doubt, BLUE)
+    assert share_of(empty, BLUE) == share_of(empty, ORANGE) == 0
+    pad.as_mnist = True
+    pixels = still_of(pad)[1][66:486, 504:924].max(2)  # on black, so that the frame alone is grey
+    image = pad.prediction.image.numpy()
+    middles = (np.arange(28) * 15 + 7.5).astype(int)
+    assert abs(pixels[np.ix_(middles, middles)] - image).mean() < 12
+
+
+@pytest.mark.parametrize("strokes", [[], SEVEN], ids=["empty", "drawn"])
+def test_the_still_suits_light_and_dark_pages(pad, strokes):
+    pad.strokes = strokes
+    for picture, ground in zip(still_of(pad), (255, 0), strict=True):
+        assert (picture == ground).all(2).mean() > 0.5  # the page shines through
+        assert share_of(picture, GREY) > 0.003  # frames, titles and the sentence
 
 
 # The layers
@@ -520,7 +563,7 @@ def test_where_nothing_runs_there_is_a_picture_and_the_sentence(pad):
 def test_the_layers_are_the_activations_from_black_to_white(pad, model, strokes):
     pad.strokes = strokes
     layers = pad.seen["layers"]
-    assert [layer["name"] for layer in layers] == ["128 units", "64 units", "10 probabilities"]
+    assert [layer["name"] for layer in layers] == [f"128 neurons{HINT}", "64 neurons", "10 probabilities"]
     assert [layer["shape"] for layer in layers] == [[128], [64], [10]]
     *hidden, logits = (layer[0] for layer in by_hand(model, pad.prediction.image.unsqueeze(0)))
     for layer, expected in zip(layers, [*hidden, np.exp(logits) / np.exp(logits).sum()], strict=True):
@@ -559,7 +602,11 @@ def test_a_convolutional_network_shows_maps_and_kernels(small):
     pad.strokes = SEVEN
     layers = pad.seen["layers"]
     assert [layer["shape"] for layer in layers] == [[4, 24, 24], [6, 10, 10], [10]]
-    assert [layer["name"] for layer in layers] == ["4×24×24 units", "6×10×10 units", "10 probabilities"]
+    assert [layer["name"] for layer in layers] == [
+        f"4×24×24 neurons{HINT.replace('square', 'picture')}",
+        "6×10×10 neurons",
+        "10 probabilities",
+    ]
     assert [len(layer["values"]) for layer in layers] == [2304, 600, 10]
     answer = mh.activations(network, pad.prediction.image.unsqueeze(0))[0][0]
     values = np.frombuffer(layers[0]["values"], np.uint8).reshape(4, 24, 24)
@@ -694,8 +741,8 @@ def test_while_the_most_exciting_digits_are_looked_for_the_pad_says_so(both_mode
     pad.unit = 4
     assert [sentence.split(":")[0] for sentence in said] == [
         "Preparing",
-        "Unit 3 of the first layer",
-        "Unit 4 of the first layer",
+        "Neuron 3 of the first layer",
+        "Neuron 4 of the first layer",
     ]
 
 
@@ -761,8 +808,8 @@ def test_a_network_that_was_trained_on_is_judged_anew(small):
     pad.strokes = SEVEN
     assert pad.judge is not judge
     assert pad.detail != detail
-    assert mine["sentence"].endswith("as MNIST was made: 1.")
-    assert pad.mine["sentence"].endswith("as MNIST was made: 0.")
+    assert mine["sentence"].endswith("centred like MNIST: 1.")
+    assert pad.mine["sentence"].endswith("centred like MNIST: 0.")
     new = mh.draw(model, small)
     new.strokes, new.unit = SEVEN, 3
     assert (pad.judge.distance, pad.judge.confidence) == (new.judge.distance, new.judge.confidence)
@@ -780,7 +827,7 @@ def test_what_excites_a_unit_is_looked_up_only_where_it_is_seen(model, small, mo
     assert pad.detail == {}
     monkeypatch.undo()
     pad.opened = ["layers"]
-    assert pad.detail["sentence"].startswith("Unit 3 of the first layer")
+    assert pad.detail["sentence"].startswith("Neuron 3 of the first layer")
 
 
 # One unit
@@ -792,7 +839,7 @@ def test_a_unit_shows_its_weights_and_what_excites_it(model, small):
     answers = by_hand(model, small.train.images)[0]
     for unit in (0, 17, 127):
         pad.unit = unit
-        assert pad.detail["sentence"].startswith(f"Unit {unit} of the first layer")
+        assert pad.detail["sentence"].startswith(f"Neuron {unit} of the first layer")
         weights = model.layers[1].weight.detach().numpy()
         limit = np.quantile(abs(weights), 0.995)
         picture = np.frombuffer(pad.detail["weights"], np.uint8)
@@ -868,9 +915,11 @@ def test_the_drawing_has_its_place_and_its_neighbours(pad, both, mnist, space):
     assert 0 < place["x"] < 1
     assert torch.equal(digits(place["images"], 5), mnist.train.images[positions[0]])
     assert place["labels"] == mnist.train.labels[positions[0]].tolist()
-    assert f"by the {space}. The fifth lies at a distance of {distances[0, 4]:.2f}" in place["sentence"]
-    limit = f"98 % stay within {pad.judge.distance:.2f}."
-    assert place["sentence"].endswith(limit if space == SPACES[0] else f"{distances[0, 4]:.2f}.")
+    fifth = f"{distances[0, 4]:.2f}."
+    how_far = f"98 of 100 real digits are nearer than {pad.judge.distance:.2f}; yours is at {fifth}"
+    how_far = how_far if space == SPACES[0] else f"The fifth is at a distance of {fifth}"
+    assert place["sentence"] == f"The nearest training digits, by the {space}. {how_far}"
+    assert pad.map["colours"] == list(DIGIT_COLOURS)
     points = np.frombuffer(pad.map["points"], np.uint8).reshape(-1, 2)
     assert points.min(0).tolist() == [0, 0]
     assert points.max(0).tolist() == [255, 255]
@@ -917,7 +966,7 @@ def test_kept_drawings_are_counted_shown_and_forgotten(model, small):
     pad.strokes = SEVEN
     pad.keep(7)
     # Its label is 7; as drawn, in its corner, it is misread.
-    assert pad.mine["sentence"] == "1 kept. Read right as drawn: 0; as MNIST was made: 1."
+    assert pad.mine["sentence"] == "1 kept. Read right as drawn: 0; centred like MNIST: 1."
     pad.strokes = ONE
     pad.keep(1)
     assert pad.mine["captions"] == ["7", "1"]
@@ -972,12 +1021,18 @@ def test_the_browser_asks_by_messages(model, small, monkeypatch):
     assert numbers(pad) == [7, 0]
     assert pad.drawings[0].strokes[0].tolist() == SEVEN[0]
     assert sent == []
-    receive({"download": True})
-    assert sent == [{"file": format_drawings(pad.drawings), "download": True}]
+    receive({"download": True, "view": 5})
+    assert sent == [{"file": format_drawings(pad.drawings), "view": 5}]
     receive({"reload": sent[0]["file"]})
     assert numbers(pad) == [7, 0, 7, 0]
-    receive({"show": 2})
-    assert pad.strokes == SEVEN
+    receive({"show": 2, "view": 6})
+    assert sent[1:] == [{"strokes": SEVEN, "view": 6}]
+    receive({"example": True, "view": 7})
+    digits = [drawing.strokes for drawing in mh.load_drawings() if drawing.label is not None]
+    assert any(same(sent[2]["play"], strokes) for strokes in digits)
+    assert sent[2]["view"] == 7
+    json.dumps(sent[1:])
+    assert pad.strokes == ONE  # the browser sets them
     assert pad.notice == ""
     assert [each.label for each in parse_drawings(sent[0]["file"])] == [7, 0]
 
@@ -1002,12 +1057,10 @@ def test_the_browser_asks_by_messages(model, small, monkeypatch):
         {"keep": 7, "strokes": 5},
         {"keep": 7, "strokes": "text"},
         {"keep": 7, "strokes": [[[math.nan, 0.5]]]},
-        {"show": 99},
-        {"show": 1},
-        {"show": -1},
-        {"show": "0"},
-        {"show": None},
-        {"show": 0.5},
+        {"show": 0},  # without a view nobody would take it
+        *({"show": position, "view": 1} for position in (99, 1, -1, "0", None, 0.5)),
+        {"example": True},
+        {"download": True},
         {"reload": 5},
         {"reload": None},
         {"reload": "{}"},
@@ -1067,7 +1120,7 @@ def test_the_picture_that_is_clicked_is_the_one_that_is_shown(model, small):
     pad._receive({"reload": format_drawings(drawings)})
     assert pad.mine["captions"] == ["?", "1", "3", "7"]
     for position, picture in enumerate(digits(pad.mine["images"], 4)):
-        pad._receive({"show": position})
+        pad.show(position)
         assert torch.equal(mh.render(mh.Drawing(pad.strokes), fit=False), picture)
     assert pad.seen["digit"] == 7
     assert pad.mine["sentence"].startswith("2 kept. ")  # that have a label, and something to read
@@ -1089,7 +1142,7 @@ def test_of_very_many_drawings_the_last_are_shown_and_each_is_read_once(model, s
     assert pad.mine["captions"] == [str(drawing.label) for drawing in pad.drawings[-panels.SHOWN :]]
     assert pad.mine["first"] == 1001 - panels.SHOWN
     assert torch.equal(digits(pad.mine["images"], panels.SHOWN)[-1], mh.render(mh.Drawing(SEVEN), fit=False))
-    pad._receive({"show": pad.mine["first"] + 5})
+    pad.show(pad.mine["first"] + 5)
     assert pad.strokes == [stroke.tolist() for stroke in pad.drawings[-panels.SHOWN + 5].strokes]
 
 
@@ -1210,7 +1263,7 @@ def test_the_browser_s_changes_are_looked_at(model, small):
     pad = mh.draw(model, small)
     pad.set_state({"strokes": SEVEN, "as_mnist": False, "unit": 5, "opened": ["layers", "mine"]})
     assert torch.equal(pad.prediction.image, mh.render(mh.Drawing(SEVEN), fit=False))
-    assert pad.detail["sentence"].startswith("Unit 5")
+    assert pad.detail["sentence"].startswith("Neuron 5")
     assert pad.mine["sentence"].startswith("None kept yet")
 
 

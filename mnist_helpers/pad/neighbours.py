@@ -1,8 +1,9 @@
 """Neighbours: which training digits an image is most like, and where it lies among the test digits."""
 
+import functools
+
 import torch
 import torch.nn.functional as F
-from sklearn.decomposition import PCA
 
 from ..devices import sensible_threads
 from ..models import FEW, activations
@@ -19,7 +20,8 @@ class Neighbours:
 
     Attributes:
         train: `float32 (N, 50)`, the training digits.
-        map: `float32 (M, 2)`, the test digits; `corners`: its least and largest `(x, y)`, each `(2,)`.
+        map: `float32 (M, 2)`, the test digits, made when it is first asked for; `corners`: its least and largest
+            `(x, y)`, each `(2,)`.
 
     Raises:
         ValueError: `space` is none of `SPACES`, or the model has no `nn.ReLU`.
@@ -28,16 +30,22 @@ class Neighbours:
     def __init__(self, model, mnist, space=SPACES[0]):
         if space not in SPACES:
             raise ValueError(f"the space is one of {SPACES}, not {space!r}")
-        self.model, self.space = model, space
+        self.model, self.space, self._test = model, space, mnist.test
         images = mnist.train.images
         with sensible_threads():
-            features = self._features(images[:: max(1, len(images) // 10_000)])  # enough to find the components
-            pca = PCA(min(COMPONENTS, *features.shape), svd_solver="covariance_eigh").fit(features)
-            self._mean, self._components = (torch.from_numpy(part).float() for part in (pca.mean_, pca.components_))
+            some = self._features(images[:: max(1, len(images) // 10_000)])  # enough to find the components
+            self._mean, self._components = _principal_components(some)
             self.train = self._project(images)
             self._squares = self.train.square().sum(1)
-            self.map = self._project(mnist.test.images)[:, :2]
-            self.corners = self.map.amin(0), self.map.amax(0)
+
+    @functools.cached_property
+    def map(self):
+        with sensible_threads():
+            return self._project(self._test.images)[:, :2]
+
+    @functools.cached_property
+    def corners(self):
+        return self.map.amin(0), self.map.amax(0)
 
     def __call__(self, images, count=NEAREST):
         """For raw images `uint8 (n, 28, 28)`: their places on the map `float32 (n, 2)`, the positions of the `count`
@@ -69,3 +77,15 @@ class Neighbours:
 
     def _project(self, images):
         return torch.cat([(self._features(few) - self._mean) @ self._components.T for few in images.split(5000)])
+
+
+def _principal_components(features):
+    """The mean of `features` and their principal components, at most `COMPONENTS`, as rows: the eigenvectors of the
+    covariance, largest eigenvalue first. For so few dimensions that is by far the quickest way. The largest number of
+    each is positive: an eigenvector's sign is arbitrary, and a map is to be the same on every machine."""
+    mean = features.mean(0)
+    centred = features - mean
+    _, vectors = torch.linalg.eigh((centred.T @ centred).double())  # in ascending order
+    components = vectors.T.flip(0)[: min(COMPONENTS, *features.shape)].float()
+    largest = components.gather(1, components.abs().argmax(1, keepdim=True))
+    return mean, components * largest.sign()

@@ -1,41 +1,55 @@
 // The drawing pad's front end. It records strokes and shows what Python answers; all thinking is done there.
 // Loaded by anywidget: no build step, nothing from the network. pen.js, paint.js and panels.js come before this file.
 
-const TEMPLATE = `
+/** The pad's page; its headings are of `level`, 1 to 6. */
+const template = (level) => `
   <div class="stage">
     <section class="drawing">
-      <h3>Draw a digit</h3>
-      <svg data-part="pad" class="pad" viewBox="0 0 1 1" tabindex="0" role="application">
-        <g data-part="ink"></g>
-        <path data-part="cursor" class="cursor" d="M-.04 0H.04M0-.04V.04"></path>
-      </svg>
-      <div class="row">
-        <button type="button" data-part="undo">Undo</button>
-        <button type="button" data-part="clear">Clear</button>
+      <h${level} class="title">Draw a digit</h${level}>
+      <div class="easel">
+        <svg data-part="pad" class="pad" viewBox="0 0 1 1" tabindex="0" role="application">
+          <text class="invitation" x=".5" y=".5" aria-hidden="true">draw here</text>
+          <g data-part="ink"></g>
+          <path data-part="cursor" class="cursor" d="M-.04 0H.04M0-.04V.04"></path>
+        </svg>
+        <div class="row tools">
+          <button type="button" data-part="undo">Undo</button>
+          <button type="button" data-part="clear">Clear</button>
+          <button type="button" data-part="example">Draw one for me</button>
+        </div>
+        <p class="help"><kbd>arrows</kbd> move, with <kbd>Shift</kbd> farther · <kbd>Space</kbd> sets the pen down and lifts it
+          · <kbd>Backspace</kbd> takes back · <kbd>Delete</kbd> clears</p>
       </div>
     </section>
     <section class="input">
-      <h3>What the network sees</h3>
-      <canvas data-part="image" class="digit" width="28" height="28" role="img"></canvas>
+      <h${level} class="title">What the network sees</h${level}>
+      <div class="frame"><canvas data-part="image" class="digit" width="28" height="28" role="img"></canvas>
+        <p class="hint">28×28 pixels, once you draw</p></div>
       <fieldset class="row" data-part="fit">
         <legend>28×28 pixels, made from your strokes</legend>
         <label><input type="radio" value="false"> as drawn</label>
-        <label><input type="radio" value="true"> as MNIST was made</label>
+        <label><input type="radio" value="true"> centred like MNIST</label>
       </fieldset>
     </section>
     <section class="answer">
-      <h3>What it answers</h3>
-      <fieldset class="row" data-part="network"><legend>Which network</legend></fieldset>
-      <p class="verdict"><strong data-part="verdict" aria-hidden="true"></strong>
-        <span data-part="sentence" role="status" aria-live="polite"></span></p>
+      <h${level} class="title">What it answers</h${level}>
+      <div class="verdict"><strong data-part="verdict" aria-hidden="true"></strong>
+        <p data-part="sentence" class="sentence" aria-hidden="true"></p></div>
       <ol data-part="bars" class="bars"></ol>
+      <fieldset class="row" data-part="network"><legend>Which network</legend></fieldset>
     </section>
   </div>
+  <p data-part="said" class="unseen" role="status"></p>
+  <p data-part="where" class="unseen" aria-live="polite"></p>
   <p data-part="notice" class="notice" role="alert"></p>
   <details data-panel="layers">
     <summary>Layer by layer</summary>
-    <div data-part="layers" class="layers"></div>
-    <div data-part="unit" class="unit" aria-live="polite"></div>
+    <p class="hint">Once you draw, you see here what every layer answers.</p>
+    <div data-part="layers" class="layers">
+      <div data-part="first"></div>
+      <div data-part="unit" class="unit" aria-live="polite"></div>
+      <div data-part="rest"></div>
+    </div>
   </details>
   <details data-panel="map">
     <summary>Where your digit lives</summary>
@@ -47,7 +61,8 @@ const TEMPLATE = `
     <div class="row top">
       <div class="map"><canvas data-part="points" width="512" height="512" role="img"></canvas>
         <svg data-part="place" viewBox="0 0 1 1" aria-hidden="true"></svg></div>
-      <div class="near"><p data-part="near"></p><div data-part="neighbours" class="strip"></div></div>
+      <div class="near"><p data-part="near"></p><div data-part="neighbours" class="strip"></div>
+        <p data-part="hovered" aria-hidden="true"></p></div>
     </div>
   </details>
   <details data-panel="mine">
@@ -105,40 +120,49 @@ function foldable(model, el) {
   return () => panels.forEach((panel) => (panel.open = model.get("opened").includes(panel.dataset.panel)));
 }
 
-/** The file of drawings that Python sends when it is asked for; of several views of the pad, one downloads. */
-function downloads(part, ask) {
+/** What Python sends when it is asked: strokes to put on the pad, or to draw before one's eyes, or a file of drawings. Of
+ * several views of the pad, the one that asked takes it. */
+function replies(pen) {
   const view = crypto.getRandomValues(new Uint32Array(1))[0];
-  part.download.onclick = () => ask({ download: view });
-  return ({ file, download }) => {
-    if (!file || download !== view) return;
+  const receive = ({ view: asked, strokes, play, file }) => {
+    if (asked !== view) return;
+    if (play) pen.play(play);
+    if (strokes) pen.put(strokes);
+    if (!file) return;
     const address = URL.createObjectURL(new Blob([file], { type: "application/json" }));
     element("a", { href: address, download: "my_digits.json" }).click();
     URL.revokeObjectURL(address);
   };
+  return { view, receive };
 }
 
 function render({ model, el }) {
   el.classList.add("digit-pad");
+  el.setAttribute("role", "region");
+  el.setAttribute("aria-label", "Drawing pad");
   // On whatever has the focus, JupyterLab would take letters for commands: "dd" deletes the cell.
   el.addEventListener("focusin", (event) => (event.target.dataset.lmSuppressShortcuts = "true"));
-  el.innerHTML = TEMPLATE;
+  el.innerHTML = template(model.get("level"));
   const part = Object.fromEntries([...el.querySelectorAll("[data-part]")].map((node) => [node.dataset.part, node]));
   const ask = (message) => {
     part.notice.textContent = model.get("notice"); // without what was said here alone
     try {
-      model.send(message);
+      model.send({ ...message, view });
     } catch {
       part.notice.textContent = "Python does not answer. If its kernel was restarted, run the cell again, or reload the page.";
     }
   };
 
   const pen = makePen(model, part, el);
-  followKeys(pen, part.pad, followPointer(pen, part.pad));
+  const { view, receive } = replies(pen);
+  followKeys(pen, part.pad, followPointer(pen, part.pad), speaker(part.where));
   part.undo.onclick = pen.takeBack;
   part.clear.onclick = pen.clear;
+  part.example.onclick = () => ask({ example: true });
+  part.download.onclick = () => ask({ download: true });
   const { showLayers, detail } = layersPanel(model, part);
   const shown = {
-    strokes: pen.show, opened: foldable(model, el), ...switches(model, part), ...answerPanel(model, part, el, showLayers), detail,
+    strokes: pen.show, opened: foldable(model, el), ...switches(model, part), ...answerPanel(model, part, el, pen, showLayers), detail,
     ...mapPanel(model, part), ...minePanel(model, part, pen, ask), notice: () => (part.notice.textContent = model.get("notice")),
   };
   for (const [trait, show] of Object.entries(shown)) {
@@ -146,7 +170,6 @@ function render({ model, el }) {
     show();
   }
 
-  const receive = downloads(part, ask);
   const probe = () => ask({}); // when the kernel restarts: without it the pad would look alive, with an old answer
   model.on("msg:custom", receive);
   model.on("comm_live_update", probe);

@@ -1,9 +1,6 @@
-// Colours, and what is painted with them. The files of the front end share one scope: widget.py puts them together.
+// What is painted, and how. The files of the front end share one scope: widget.py puts them together.
 
 const SVG = "http://www.w3.org/2000/svg";
-
-// Okabe and Ito's colours, which people with any kind of colour vision can tell apart, and two greys between them.
-const COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999", "#8C510A", "#7B68EE"];
 
 const bytes = (view) => (view ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength) : new Uint8Array());
 const grey = (value) => [value, value, value];
@@ -18,12 +15,16 @@ function element(tag, properties = {}, parent = null) {
   return made;
 }
 
-/** Paint `width × height` values from 0 to 255 on a canvas, one pixel each. */
+/** Paint `width × height` values on a canvas, one pixel each. `colour` gives red, green and blue, and may add how opaque
+ * they are, all from 0 to 255. */
 function paint(canvas, values, width, height, colour = grey) {
   Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d");
   const picture = context.createImageData(width, height);
-  for (let i = 0; i < width * height; i++) picture.data.set([...colour(values[i] ?? 0), 255], 4 * i);
+  for (let i = 0; i < width * height; i++) {
+    const [red, green, blue, opaque = 255] = colour(values[i] ?? 0);
+    picture.data.set([red, green, blue, opaque], 4 * i);
+  }
   context.putImageData(picture, 0, 0);
 }
 

@@ -1,49 +1,70 @@
 // What Python has found out, shown: the answer, the layers, the map, the kept drawings. Each function here prepares a
 // panel and returns what shows it anew, by the name of the trait that has changed.
 
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const QUIET = 300; // milliseconds without change, after which a screen reader is told
+
+/** In per cent; what would round to 100 is not certain either. The space does not break. */
+const percent = (share) => (share >= 0.9995 ? ">\u00a099.9\u00a0%" : `${(100 * share).toFixed(1)}\u00a0%`);
+
+/** What is said to a screen reader in `place`: the last of several texts that come in quick succession. */
+function speaker(place) {
+  let timer = 0;
+  return (text) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      const said = typeof text === "function" ? text() : text;
+      if (said !== null) place.textContent = said;
+    }, QUIET);
+  };
+}
 
 /** The image that the network sees, ten bars, and the sentence. `showLayers` follows. */
-function answerPanel(model, part, el, showLayers) {
+function answerPanel(model, part, el, pen, showLayers) {
   const bars = Array.from({ length: 10 }, (_, digit) => {
     const row = element("li", {}, part.bars);
     element("b", { textContent: digit }, row);
     return { row, bar: element("i", {}, element("span", { className: "bar" }, row)), text: element("span", { className: "share" }, row) };
   });
+  const say = speaker(part.said);
   const seen = () => {
     const { image, probabilities = [], digit, verdict = "", sentence = "", layers = [] } = model.get("seen");
     paint(part.image, bytes(image), 28, 28);
-    part.image.setAttribute("aria-label", `The 28×28 image that the network reads, ${model.get("as_mnist") ? "as MNIST was made" : "as drawn"}`);
+    part.image.setAttribute("aria-label", `The 28×28 image that the network reads, ${model.get("as_mnist") ? "centred like MNIST" : "as drawn"}`);
+    part.image.hidden = !image;
     bars.forEach(({ row, bar, text }, i) => {
       const share = probabilities[i];
       row.className = i === digit ? "best" : "";
-      bar.style.width = percent(share ?? 0).replace(" ", "");
+      bar.style.width = `${100 * (share ?? 0)}%`;
       text.textContent = share === undefined ? "" : percent(share);
     });
     part.verdict.textContent = verdict;
     part.sentence.textContent = sentence;
     el.dataset.sure = verdict === String(digit);
     showLayers(layers);
+    say(() => (pen.isBusy() ? null : model.get("seen").sentence)); // not at every look at half a stroke
   };
   return { seen, unit: seen };
 }
 
-// Layers: units as cells, feature maps as tiles, each from 0 (black) to the layer's largest (white), a pixel apart.
-// The chosen unit has a coloured frame.
-const CELL = 6, GAP = -1, FRAME = -2;
-const cell = (value) => (value === GAP ? [128, 128, 128] : value === FRAME ? [213, 94, 0] : grey(value));
+// Layers: neurons as cells, feature maps as tiles, each from 0 (black) to the layer's largest (white), a pixel apart.
+// The gap has no colour of its own: the theme's shines through, which is no grey. A frame is around the chosen neuron,
+// and a lighter one around that under the pointer.
+const CELL = 6, GAP = -1, FRAME = -2, HOVER = -3;
+const COLOUR_OF = { [GAP]: [0, 0, 0, 0], [FRAME]: [213, 94, 0], [HOVER]: [240, 160, 96] };
+const cell = (value) => COLOUR_OF[value] ?? grey(value);
 
-/** One picture of a layer on `canvas`, with a frame around the unit `chosen`. */
-function paintLayer(canvas, { shape, values }, chosen) {
+/** One picture of a layer on `canvas`, with frames around the neurons `chosen` and `hovered`. */
+function paintLayer(canvas, { shape, values }, chosen, hovered = -1) {
   const [units, height = CELL, width = CELL] = shape;
-  const flat = shape.length === 1; // one number a unit, shown as a square
+  const flat = shape.length === 1; // one number a neuron, shown as a square
   const columns = Math.min(units, flat ? 32 : 8), rows = Math.ceil(units / columns);
   const across = columns * (width + 1) + 1, down = rows * (height + 1) + 1;
   const [picture, answers] = [new Int16Array(across * down).fill(GAP), bytes(values)];
   const at = (unit, x, y) =>
     (Math.floor(unit / columns) * (height + 1) + y + 1) * across + (unit % columns) * (width + 1) + x + 1;
-  if (chosen >= 0 && chosen < units)
-    for (let y = -1; y <= height; y++) picture.fill(FRAME, at(chosen, -1, y), at(chosen, width, y) + 1);
+  for (const [unit, colour] of [[hovered, HOVER], [chosen, FRAME]])
+    if (unit >= 0 && unit < units)
+      for (let y = -1; y <= height; y++) picture.fill(colour, at(unit, -1, y), at(unit, width, y) + 1);
   for (let unit = 0; unit < units; unit++)
     for (let y = 0; y < height; y++)
       for (let x = 0; x < width; x++) picture[at(unit, x, y)] = answers[flat ? unit : (unit * height + y) * width + x];
@@ -53,22 +74,25 @@ function paintLayer(canvas, { shape, values }, chosen) {
   canvas.style.width = `${Math.min(100, (100 * across) / (32 * (CELL + 1)))}%`;
 }
 
-/** Let one choose a unit of the first layer, by pointer or keys. */
-function choosable(model, canvas) {
+/** Let one choose a neuron of the first layer, by pointer or keys; `hover` is told which is under the pointer. */
+function choosable(model, canvas, hover) {
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
-  canvas.setAttribute("aria-label", "Units of the first layer: arrow keys choose one, to see its weights");
+  canvas.setAttribute("aria-label", "Neurons of the first layer: arrow keys choose one, to see its weights");
   const choose = (unit) => {
     if (unit < 0 || unit >= Number(canvas.dataset.units)) return;
     model.set("unit", unit);
     model.save_changes();
   };
-  canvas.onclick = (event) => {
+  const under = (event) => {
     const box = canvas.getBoundingClientRect();
     const column = Math.floor(((event.clientX - box.left) / box.width) * Number(canvas.dataset.columns));
     const row = Math.floor(((event.clientY - box.top) / box.height) * Number(canvas.dataset.rows));
-    choose(row * Number(canvas.dataset.columns) + column);
+    return row * Number(canvas.dataset.columns) + column;
   };
+  canvas.onclick = (event) => choose(under(event));
+  canvas.onpointermove = (event) => hover(under(event));
+  canvas.onpointerleave = () => hover(-1);
   canvas.onkeydown = (event) => {
     if (!(event.key in MOVES)) return;
     const [right, down] = MOVES[event.key], units = Number(canvas.dataset.units), unit = model.get("unit");
@@ -79,20 +103,32 @@ function choosable(model, canvas) {
   };
 }
 
-/** The layers, and what is known of the chosen unit. */
+/** The layers, and under the first of them what is known of the chosen neuron. */
 function layersPanel(model, part) {
-  const showLayers = (layers) => {
-    while (part.layers.children.length > layers.length) part.layers.lastChild.remove();
-    layers.forEach((layer, i) => {
-      const row = part.layers.children[i] ?? element("figure", {}, part.layers);
-      if (!row.firstChild) {
-        element("canvas", {}, row);
-        element("figcaption", {}, row);
-        if (i === 0) choosable(model, row.firstChild);
-      }
-      paintLayer(row.firstChild, layer, i === 0 ? model.get("unit") : -1);
-      row.lastChild.textContent = layer.name;
+  let first = null, hovered = -1;
+  const figures = (place, layers) => {
+    while (place.children.length > layers.length) place.lastChild.remove();
+    return layers.map((layer, i) => {
+      const figure = place.children[i] ?? element("figure", {}, place);
+      const canvas = figure.firstChild ?? element("canvas", {}, figure);
+      const caption = canvas.nextSibling ?? element("figcaption", {}, figure);
+      caption.textContent = layer.name;
+      return canvas;
     });
+  };
+  const showFirst = (canvas) => paintLayer(canvas, first, model.get("unit"), hovered);
+  const showLayers = (layers) => {
+    [first] = layers;
+    for (const canvas of figures(part.first, layers.slice(0, 1))) {
+      if (!canvas.onclick)
+        choosable(model, canvas, (unit) => {
+          if (unit === hovered) return;
+          hovered = unit;
+          showFirst(canvas);
+        });
+      showFirst(canvas);
+    }
+    figures(part.rest, layers.slice(1)).forEach((canvas, i) => paintLayer(canvas, layers[i + 1], -1));
   };
   const detail = () => {
     const { sentence, weights, shape, images, labels } = model.get("detail");
@@ -126,13 +162,13 @@ function mapPanel(model, part) {
     strip(part.neighbours, bytes(images), labels);
   };
   const map = () => {
-    const { points, labels } = model.get("map");
+    const { points, labels, colours } = model.get("map");
     const [xy, digits] = [bytes(points), bytes(labels)];
     const context = part.points.getContext("2d");
     context.clearRect(0, 0, 512, 512);
     const sums = Array.from({ length: 10 }, () => [0, 0, 0]);
     digits.forEach((digit, i) => {
-      context.fillStyle = COLOURS[digit];
+      context.fillStyle = colours[digit];
       const [x, y] = [xy[2 * i], 255 - xy[2 * i + 1]]; // the second component grows upwards, as in a plot
       context.fillRect(2 * x - 1, 2 * y - 1, 3, 3);
       sums[digit] = sums[digit].map((sum, k) => sum + [x, y, 1][k]);
@@ -142,6 +178,18 @@ function mapPanel(model, part) {
     sums.forEach(([x, y, count], digit) => count && mark("text", { x: x / count / 256, y: y / count / 256 }, digit));
     place();
   };
+  part.points.onpointermove = (event) => {
+    const box = part.points.getBoundingClientRect();
+    const [x, y] = [((event.clientX - box.left) / box.width) * 256, 255 - ((event.clientY - box.top) / box.height) * 256];
+    const [xy, digits] = [bytes(model.get("map").points), bytes(model.get("map").labels)];
+    let [nearest, point] = [4, -1]; // within so many of 256 parts of the map
+    digits.forEach((_, i) => {
+      const away = Math.hypot(xy[2 * i] - x, xy[2 * i + 1] - y);
+      if (away < nearest) [nearest, point] = [away, i];
+    });
+    part.hovered.textContent = point < 0 ? "" : `Under the pointer: test digit ${point}, a ${digits[point]}.`;
+  };
+  part.points.onpointerleave = () => (part.hovered.textContent = "");
   return { map, place };
 }
 

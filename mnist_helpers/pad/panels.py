@@ -2,6 +2,7 @@
 
 import torch
 
+from ..colours import DIGIT_COLOURS
 from ..devices import sensible_threads
 from ..evaluation import evaluate
 from ..models import activations
@@ -26,12 +27,17 @@ def answer(prediction):
 def judged(prediction, verdict):
     """A `Judge`'s verdict as one character, and the sentence that explains it."""
     first, second = prediction.probabilities.topk(2).indices.tolist()
-    likeliest, other = (f"{digit} with {100 * prediction.probabilities[digit]:.1f} %" for digit in (first, second))
+    likeliest, other = (f"{digit} with {percent(prediction.probabilities[digit])}" for digit in (first, second))
     if verdict == "sure":
         return str(first), f"The network says {likeliest}."
     if verdict == "unfamiliar":
         return "?", f"Not sure: this is unlike the digits that it learnt from. If it must be one: {likeliest}."
     return "?", f"Not sure: {likeliest}, or {other}."
+
+
+def percent(probability):
+    """In words; what would round to 100 is not certain either. The space does not break."""
+    return "more than 99.9\u00a0%" if probability >= 0.9995 else f"{100 * probability:.1f}\u00a0%"
 
 
 def layers(model, image):
@@ -40,7 +46,7 @@ def layers(model, image):
     answers[-1] = answers[-1].softmax(0)
     return [
         {
-            "name": f"{'×'.join(map(str, layer.shape))} {'probabilities' if layer is answers[-1] else 'units'}",
+            "name": _name(model, layer.shape, is_first=layer is answers[0], is_last=layer is answers[-1]),
             "shape": list(layer.shape),
             "values": (255 * layer / layer.max().clamp(min=1e-9)).clamp(0, 255).byte().numpy().tobytes(),
         }
@@ -48,8 +54,15 @@ def layers(model, image):
     ]
 
 
+def _name(model, shape, is_first, is_last):
+    name = f"{'×'.join(map(str, shape))} {'probabilities' if is_last else 'neurons'}"
+    if not is_first or first_weights(model) is None:
+        return name
+    return f"{name}: click a {'square' if len(shape) == 1 else 'picture'} to see what it looks for"
+
+
 class Units:
-    """The units of a network's first layer, as one chooses them. The digits that excite them are looked for once."""
+    """The neurons of a network's first layer, as one chooses them. The digits that excite them are looked for once."""
 
     def __init__(self, model, split):
         self.model, self.split, self.exciting = model, split, None
@@ -62,8 +75,8 @@ class Units:
         self.exciting = most_exciting(self.model, self.split.images)
 
     def describe(self, unit):
-        """The weights of a unit, and the training digits that excite it most. Empty if the first `nn.ReLU` does not
-        follow the first weights, so that its answers belong to other units."""
+        """The weights of a neuron, and the training digits that excite it most. Empty if the first `nn.ReLU` does not
+        follow the first weights, so that its answers belong to other neurons."""
         weights = first_weights(self.model)
         if len(self.exciting) != len(weights):
             return {}
@@ -71,7 +84,7 @@ class Units:
         limit = weights.abs().quantile(0.995)  # as in plot_weights
         picture = (128 + 127 * weights[unit] / limit).clamp(0, 255).byte()
         return {
-            "sentence": f"Unit {unit} of the first layer: what it looks for (purple: ink wanted, orange: ink "
+            "sentence": f"Neuron {unit} of the first layer: what it looks for (purple: ink wanted, orange: ink "
             f"unwanted), and the training digits that excite it most.",
             "weights": picture.numpy().tobytes(),
             "shape": list(picture.shape),
@@ -81,11 +94,12 @@ class Units:
 
 
 def map_of(neighbours, split):
-    """The map: every digit of the test `split` as a point, from 0 to 255."""
+    """The map: every digit of the test `split` as a point, from 0 to 255, and the ten colours of the digits."""
     low, high = neighbours.corners
     return {
         "points": (255 * (neighbours.map - low) / (high - low)).byte().numpy().tobytes(),
         "labels": split.labels.byte().cpu().numpy().tobytes(),
+        "colours": list(DIGIT_COLOURS),
     }
 
 
@@ -95,26 +109,27 @@ def place(neighbours, near, split, limit):
     points, positions, distances = near
     nearest, (low, high) = split[positions[0].to(split.labels.device)], neighbours.corners
     x, y = ((points[0] - low) / (high - low)).clamp(0, 1).tolist()
-    known = ""
+    fifth = f"{distances[0, -1]:.2f}"
     if neighbours.space == SPACES[0]:
-        known = f"; of the validation digits {100 * (1 - UNFAMILIAR):.0f} % stay within {limit:.2f}"
+        how_far = f"{100 * (1 - UNFAMILIAR):.0f} of 100 real digits are nearer than {limit:.2f}; yours is at {fifth}."
+    else:
+        how_far = f"The fifth is at a distance of {fifth}."
     return {
         "x": x,
         "y": y,
-        "sentence": f"The nearest training digits, by the {neighbours.space}. The fifth lies at a distance of "
-        f"{distances[0, -1]:.2f}{known}.",
+        "sentence": f"The nearest training digits, by the {neighbours.space}. {how_far}",
         "images": nearest.images.cpu().numpy().tobytes(),
         "labels": nearest.labels.tolist(),
     }
 
 
 def kept(drawings, right):
-    """The kept drawings. `right` tells of those that can be read whether they are read right, `(as drawn, as MNIST was
-    made)`."""
+    """The kept drawings. `right` tells of those that can be read whether they are read right, `(as drawn, centred like
+    MNIST)`."""
     readable = [right[drawing] for drawing in drawings if drawing in right]
     if readable:
         as_drawn, as_made = map(sum, zip(*readable, strict=True))
-        sentence = f"{len(readable)} kept. Read right as drawn: {as_drawn}; as MNIST was made: {as_made}."
+        sentence = f"{len(readable)} kept. Read right as drawn: {as_drawn}; centred like MNIST: {as_made}."
     else:
         sentence = "None kept yet. Draw a digit, then say which it was meant to be."
     shown = drawings[-SHOWN:]
@@ -129,7 +144,7 @@ def kept(drawings, right):
 
 
 def read(model, drawings):
-    """Whether `model` reads each of the labelled `drawings` right: `{drawing: (as drawn, as MNIST was made)}`."""
+    """Whether `model` reads each of the labelled `drawings` right: `{drawing: (as drawn, centred like MNIST)}`."""
     if not drawings:
         return {}
     results = [evaluate(model, as_split(drawings, fit=fit)) for fit in (False, True)]

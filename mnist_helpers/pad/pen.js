@@ -1,7 +1,7 @@
 // The surface that one draws on, by mouse, finger, pen or keys. Coordinates run from 0 to 1, x to the right and y down.
 
 const STEP = 1 / 150; // of the pad: points nearer than this to the last one are not recorded
-const LIVE = 250; // milliseconds between two looks at a stroke that is still being drawn
+const FRAMES = 80; // in which a recorded drawing comes into being: about a second and a half
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** Distance of point `p` from the line between `a` and `b`. */
@@ -27,8 +27,8 @@ const round = (value) => Math.round(1000 * Math.min(1, Math.max(0, value))) / 10
 
 /** The pen on the pad: `show` paints what there is, `finish` ends the stroke that is being drawn. */
 function makePen(model, part, el) {
-  // `stroke` is the one being drawn, by pointer or keyboard, and `before` are those that were there already.
-  let stroke = null, before = [], looked = 0;
+  // `stroke` is the one being drawn, by pointer, keyboard or `play`, and `before` are those that were there already.
+  let stroke = null, before = [], waiting = false, playing = null;
   const pen = { cursor: [0.5, 0.5] };
   const strokes = () => (stroke ? [...before, stroke] : model.get("strokes"));
 
@@ -41,6 +41,7 @@ function makePen(model, part, el) {
       "space sets it down and lifts it, backspace takes back a stroke, delete clears.");
     const lost = [part.undo, part.clear].includes(el.getRootNode().activeElement);
     part.undo.disabled = part.clear.disabled = count === 0;
+    el.dataset.empty = count === 0;
     if (lost && count === 0) part.pad.focus({ preventScroll: true }); // a disabled button drops the focus
   };
 
@@ -48,37 +49,78 @@ function makePen(model, part, el) {
     model.set("strokes", value);
     model.save_changes();
   }
-
-  pen.isDown = () => stroke !== null;
-  pen.begin = (x, y) => {
-    pen.finish();
+  function open(x, y) {
     before = model.get("strokes");
-    looked = performance.now();
     stroke = [];
     pen.extend(x, y);
+  }
+  function close() {
+    if (!stroke) return;
+    const done = [...before, simplify(stroke)];
+    stroke = null;
+    tell(done);
+  }
+
+  pen.isDown = () => stroke !== null;
+  pen.isBusy = () => stroke !== null || playing !== null;
+  pen.begin = (x, y) => {
+    pen.finish();
+    open(x, y);
+    pen.look();
   };
   pen.extend = (x, y) => {
     const [point, last] = [[round(x), round(y)], stroke.at(-1)];
     if (!last || Math.hypot(point[0] - last[0], point[1] - last[1]) >= STEP) stroke.push(point);
   };
+  /** Let Python read the stroke as it is now: with the next frame, and not before it has answered the last look. For
+   * that Jupyter's widgets care: they keep what has changed until Python is done with what it got. */
   pen.look = () => {
-    if (performance.now() - looked <= LIVE) return;
-    looked = performance.now();
-    tell([...before, simplify(stroke)]);
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      if (stroke) tell([...before, simplify(stroke)]);
+    });
   };
   pen.finish = () => {
-    if (!stroke) return;
-    const done = [...before, simplify(stroke)];
+    playing = null;
+    close();
+  };
+  pen.cancel = () => {
     stroke = null;
-    tell(done);
+    tell(before);
   };
   pen.takeBack = () => {
     pen.finish();
     tell(model.get("strokes").slice(0, -1));
   };
   pen.clear = () => {
-    stroke = null;
+    playing = stroke = null;
     tell([]);
+  };
+  pen.put = (recorded) => {
+    pen.finish();
+    tell(recorded);
+  };
+  /** Draw recorded strokes as a hand would, until somebody else takes the pen; at once for who wants nothing to move. */
+  pen.play = (recorded) => {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return pen.put(recorded);
+    pen.clear();
+    const points = recorded.flatMap((line) => line.map((point, i) => ({ point, first: i === 0, last: i === line.length - 1 })));
+    const each = Math.ceil(points.length / FRAMES);
+    const step = () => {
+      if (playing !== step) return;
+      for (const { point, first, last } of points.splice(0, each)) {
+        first ? open(...point) : pen.extend(...point);
+        if (last) close();
+      }
+      if (stroke) pen.look();
+      if (points.length) requestAnimationFrame(step);
+      else playing = null;
+      pen.show();
+    };
+    playing = step;
+    step();
   };
   return pen;
 }
@@ -97,10 +139,14 @@ function followPointer(pen, pad) {
     const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(pad.getScreenCTM().inverse());
     return [x, y];
   };
-  let pointer = null; // of several fingers, the first one draws
+  let pointer = null, stylus = false; // of several fingers, the first one draws
+  // Browsers take the end of a quick stroke for a flick, and swallow the next tap, wherever it goes.
+  pad.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   pad.addEventListener("pointerdown", (event) => {
-    if (pointer !== null || event.button !== 0) return;
-    pointer = event.pointerId;
+    const isPalm = pointer !== null && event.pointerType === "pen" && !stylus; // what lies there already
+    if ((pointer !== null && !isPalm) || event.button !== 0) return;
+    if (isPalm && pen.isDown()) pen.cancel();
+    [pointer, stylus] = [event.pointerId, event.pointerType === "pen"];
     pad.setPointerCapture(pointer);
     pen.begin(...locate(event));
     pen.show();
@@ -123,8 +169,8 @@ function followPointer(pen, pad) {
   return () => pointer !== null;
 }
 
-/** Let the pen follow the keys, unless a pointer is at work: one hand at a time. */
-function followKeys(pen, pad, pointerIsDown) {
+/** Let the pen follow the keys, unless a pointer is at work: one hand at a time. `say` tells where the pen is. */
+function followKeys(pen, pad, pointerIsDown, say) {
   pad.addEventListener("keydown", (event) => {
     const undo = event.key === "Backspace" || ((event.ctrlKey || event.metaKey) && event.key === "z");
     const plain = !(event.ctrlKey || event.metaKey || event.altKey);
@@ -134,13 +180,18 @@ function followKeys(pen, pad, pointerIsDown) {
     else if (plain && event.key in MOVES) {
       const size = event.shiftKey ? 4 / 28 : 1 / 28;
       pen.cursor = pen.cursor.map((value, i) => round(value + size * MOVES[event.key][i]));
-      if (pen.isDown()) pen.extend(...pen.cursor);
+      if (pen.isDown()) {
+        pen.extend(...pen.cursor);
+        pen.look();
+      }
     } else if (press) pen.isDown() ? pen.finish() : pen.begin(...pen.cursor);
     else if (plain && event.key === "Delete") pen.clear();
     else if (plain && event.key === "Escape") pen.finish();
     else return;
     event.preventDefault();
     event.stopPropagation();
+    const [column, row] = pen.cursor.map((value) => Math.round(28 * value));
+    if (press || event.key in MOVES) say(`${press ? (pen.isDown() ? "pen down, " : "pen up, ") : ""}row ${row}, column ${column}`);
     pen.show();
   });
   pad.addEventListener("blur", () => pointerIsDown() || (pen.finish(), pen.show()));

@@ -1,4 +1,4 @@
-"""The units of a network's first layer: what each looks for, and which digits excite it most."""
+"""The neurons of a network's first layer: what each looks for, and which digits excite it most."""
 
 import torch
 from torch import nn
@@ -19,7 +19,7 @@ def first_weights(model):
 
 
 def most_exciting(model, images, count=8):
-    """Which of the raw images `uint8 (N, 28, 28)` each unit of the first layer answers most strongly, the strongest
+    """Which of the raw images `uint8 (N, 28, 28)` each neuron of the first layer answers most strongly, the strongest
     first: `int64 (units, count)`. A feature map answers with its largest value."""
     answers = []
     with sensible_threads():

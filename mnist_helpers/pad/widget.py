@@ -1,6 +1,8 @@
 """The drawing pad as a widget: what the browser records comes in, what is to be shown goes out."""
 
 import base64
+import random
+import textwrap
 import zlib
 from pathlib import Path
 
@@ -13,19 +15,19 @@ from ..devices import sensible_threads
 from ..models import predict_logits
 from ..pictures import ImageError
 from ..prediction import predict
-from ..widgets import picture_and_sentence
 from . import panels
 from .drawings import change_drawings, format_drawings, load_drawings, parse_drawings
 from .judge import Judge
 from .neighbours import SPACES, Neighbours
-from .strokes import PEN, Drawing, render
+from .still import still
+from .strokes import PEN, Drawing
 
 HERE = Path(__file__).parent
 FRONT_END = ("paint.js", "pen.js", "panels.js", "pad.js")  # one program, in this order
 EMPTY = "The pad is empty. Draw a digit with mouse, finger, pen or keys."
 
 
-def draw(model, mnist, *, keep=None):
+def draw(model, mnist, *, keep=None, level=3):
     """A pad to draw digits on, and everything that `model` makes of them, live; see `Pad`.
 
     Args:
@@ -36,13 +38,16 @@ def draw(model, mnist, *, keep=None):
             digits make the map.
         keep: a file that drawings kept with their label are added to, and read from first if it exists; without it
             they last as long as the pad.
+        level: of the pad's headings, 1 to 6: one below that of the heading which the pad stands under.
 
     Raises:
         ImageError: the file `keep` does not hold drawings, or it is a folder.
         ValueError: there is no network, one is none, has no `nn.ReLU`, so that its layers cannot be seen, or does not
-            give ten finite logits, or a name is no text.
+            give ten finite logits, or a name is no text; or there is no such `level`.
     """
-    return Pad(_named(model), mnist, keep)
+    if level not in range(1, 7):
+        raise ValueError(f"headings have a level from 1 to 6, not {level!r}")
+    return Pad(_named(model), mnist, keep, level)
 
 
 class Pad(anywidget.AnyWidget):
@@ -51,10 +56,10 @@ class Pad(anywidget.AnyWidget):
     Attributes:
         networks: the names of the networks; `network`: the chosen one, set it to choose.
         strokes: lists of points `[x, y]` from 0 to 1; set them to draw from Python.
-        as_mnist: whether the strokes are made an image as MNIST was made, or as drawn; see `render`.
+        as_mnist: whether the strokes are made an image centred like MNIST, or as drawn; see `render`.
         opened: the open panels among "layers", "map" and "mine". What is hidden is not computed.
         space: of the map, one of `SPACES`.
-        unit: the chosen unit of the first layer, or -1.
+        unit: the chosen neuron of the first layer, or -1.
         model, judge: the chosen network and its `Judge`.
         drawing: the present `Drawing`; the last one, should `strokes` not be readable.
         prediction: the `Prediction` for it, None if the pad is empty.
@@ -71,7 +76,8 @@ class Pad(anywidget.AnyWidget):
     space = traitlets.Enum(SPACES, SPACES[0]).tag(sync=True)
     unit = traitlets.Int(-1).tag(sync=True)
     pen = traitlets.Float(PEN, read_only=True).tag(sync=True)
-    # What the browser shows: the answer, the chosen unit, the map, the place on it, the kept drawings, a complaint.
+    level = traitlets.Int(3).tag(sync=True)
+    # What the browser shows: the answer, the chosen neuron, the map, the place on it, the kept drawings, a complaint.
     seen = traitlets.Dict().tag(sync=True)
     detail = traitlets.Dict().tag(sync=True)
     map = traitlets.Dict().tag(sync=True)
@@ -79,7 +85,7 @@ class Pad(anywidget.AnyWidget):
     mine = traitlets.Dict().tag(sync=True)
     notice = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, models, mnist, keep=None):
+    def __init__(self, models, mnist, keep=None, level=3):
         self.models, self.mnist = models, mnist
         self.keep_file = None if keep is None else Path(keep).absolute()  # even if the program changes its folder
         self.drawings = load_drawings(keep) if keep is not None and self.keep_file.is_file() else []
@@ -93,7 +99,7 @@ class Pad(anywidget.AnyWidget):
         self.judge = self._make_judge(name)
         self._by_pixels = self._mapped = self._near = None
         self.drawing, self.prediction = Drawing([]), None
-        super().__init__(networks=list(models), network=name)
+        super().__init__(networks=list(models), network=name, level=level)
         self.on_msg(lambda widget, content, buffers: self._receive(content))
         self.observe(lambda change: self._switch(), ["network"])
         # A switch that was interrupted is made up for.
@@ -110,13 +116,13 @@ class Pad(anywidget.AnyWidget):
         return proposal["value"]
 
     def __repr__(self):
-        return f"Drawing pad: {self.seen['sentence']}"
+        return textwrap.fill(f"Drawing pad: {self.seen['sentence']}", 88)
 
     def _repr_mimebundle_(self, **kwargs):
+        """Beside the live pad what it shows as a still, for where nothing runs, as on GitHub."""
         data, metadata = super()._repr_mimebundle_(**kwargs)
-        if self.prediction is not None:
-            picture, _ = picture_and_sentence(self.prediction, original=render(self.drawing, fit=False).numpy())
-            data["image/png"] = base64.b64encode(picture).decode()
+        picture = still(self.drawing, self.prediction, self.seen["verdict"], self.seen["sentence"])
+        data["image/png"] = base64.b64encode(picture).decode()
         return data, metadata
 
     # The network
@@ -178,7 +184,7 @@ class Pad(anywidget.AnyWidget):
             self.detail = {}
             return
         if units.exciting is None:
-            self.detail = {"sentence": f"Preparing: which training digits excite unit {self.unit} most …"}
+            self.detail = {"sentence": f"Preparing: which training digits excite neuron {self.unit} most …"}
             units.prepare()
         self.detail = units.describe(self.unit)
 
@@ -231,7 +237,7 @@ class Pad(anywidget.AnyWidget):
 
     def show(self, position):
         """Put the kept drawing at `position` on the pad, inked with the pad's pen."""
-        self.strokes = [stroke.tolist() for stroke in self.drawings[position].strokes]
+        self.strokes = _lists(self.drawings[position])
 
     def _change(self, change):
         if self.keep_file is None:
@@ -241,7 +247,7 @@ class Pad(anywidget.AnyWidget):
         self._tally()
 
     def _receive(self, content):
-        """What the browser asks for: one of the methods above, or the file to download. Anything else is ignored."""
+        """What the browser asks for: one of the methods above, or something to be sent. Anything else is ignored."""
         try:
             match content:
                 case {"keep": int(label), "strokes": list(strokes)}:
@@ -249,15 +255,24 @@ class Pad(anywidget.AnyWidget):
                     self.keep(label)
                 case {"forget": _}:
                     self.forget()
-                case {"show": int(position)} if 0 <= position < len(self.drawings):
-                    self.show(position)
+                # The browser puts strokes on the pad by itself: set here, older ones of its own could overtake them.
+                case {"show": int(position), "view": view} if 0 <= position < len(self.drawings):
+                    self.send({"strokes": _lists(self.drawings[position]), "view": view})
+                case {"example": _, "view": view}:
+                    digits = [drawing for drawing in load_drawings() if drawing.label is not None]
+                    self.send({"play": _lists(random.choice(digits)), "view": view})
                 case {"reload": str(text)}:
                     self.reload(text)
-                case {"download": view}:
-                    self.send({"file": format_drawings(self.drawings), "download": view})
+                case {"download": _, "view": view}:
+                    self.send({"file": format_drawings(self.drawings), "view": view})
             self.notice = ""
         except (ImageError, OSError) as error:
             self.notice = f"{error}."
+
+
+def _lists(drawing):
+    """The strokes of a `Drawing` as lists, for the browser."""
+    return [stroke.tolist() for stroke in drawing.strokes]
 
 
 def _named(model):
