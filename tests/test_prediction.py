@@ -360,6 +360,9 @@ def test_a_still_tells_what_every_control_is_set_to(model, mnist):
     assert reader.settings() == "Controls: picture seven · only shrunk"
 
 
+PICTURE = re.compile(r'<img[^>]+src="data:image/png;base64,([^"]+)"')
+
+
 def test_without_a_kernel_every_interactive_output_of_05_is_a_picture():
     """As nbconvert makes a page of it: where a widget's view is stored, its place stays empty."""
     path = Path(__file__).parent.parent / "notebooks" / "05_prediction.ipynb"
@@ -369,12 +372,12 @@ def test_without_a_kernel_every_interactive_output_of_05_is_a_picture():
     assert [sum(call in cell.source for cell in interactive) for call in calls] == [1, 1, 1, 1]
     for cell in interactive:
         page = page_of(nbformat.from_dict({**book, "cells": [cell]}))
-        [picture] = re.findall(r'<img[^>]+src="data:image/png;base64,([^"]+)"', page)
-        shown = picture_of(base64.b64decode(picture.replace("\\n", "")))
+        [picture] = PICTURE.findall(page)
+        shown = picture_of(base64.b64decode(picture))
         assert shown.shape[1] >= 700
         assert len(np.unique(shown.reshape(-1, 4), axis=0)) > 30
     stored = sum("image/png" in output.get("data", {}) for cell in book.cells for output in cell.get("outputs", []))
-    assert page_of(book).count("data:image/png;base64,") == stored
+    assert len(PICTURE.findall(page_of(book))) == stored
 
 
 def page_of(book):
