@@ -18,6 +18,7 @@ from browser import (
     LETTER_A,
     ONE,
     PATIENCE,
+    SCREENSHOTS,
     SCRIBBLE,
     SEVEN,
     Pad,
@@ -143,6 +144,13 @@ def bounds(image):
     return rows.min(), rows.max(), columns.min(), columns.max()
 
 
+def be(pad, scheme):
+    """Light or dark, once the front end has changed its theme, which may take a while."""
+    pad.page.emulate_media(color_scheme=scheme)
+    red = "parseInt(getComputedStyle(document.querySelector('.digit-pad')).color.match(/[0-9]+/)[0])"
+    pad.page.wait_for_function(f"dark => ({red} > 127) === dark", arg=scheme == "dark")
+
+
 def all_differ(tiles):
     """Whether each tile has a picture of its own."""
     pictures = [canvas(tile) for tile in tiles.locator("canvas").all()]
@@ -236,6 +244,113 @@ def test_the_answer_follows_while_a_stroke_is_still_being_drawn(pad):
     pad.answers(7)
     assert len(pad.strokes()) == 1
     assert pad.strokes()[0][0] == pytest.approx((0.3, 0.25), abs=0.01)
+
+
+def watch(locator):
+    """Count how often what is shown there is written anew; returns a function that says how often it was."""
+    locator.evaluate(
+        """place => {
+          place.written = [];
+          const note = () => place.written.push(place.textContent);
+          new MutationObserver(note).observe(place, { childList: true, subtree: true });
+        }"""
+    )
+    return lambda: locator.evaluate("place => place.written")
+
+
+def test_while_a_stroke_is_drawn_answers_come_as_quickly_as_they_can_and_are_read_out_once(pad):
+    """Seldom would look like a film that stutters, and a screen reader would talk without end."""
+    shown, said = watch(pad.part("sentence")), watch(pad.part("said"))
+    pad.page.mouse.move(*pad.at(0.3, 0.25))
+    pad.page.mouse.down()
+    for step in range(100):
+        pad.page.mouse.move(*pad.at(0.3 + 0.4 * step / 100, 0.25 + 0.02 * (step % 5)))
+        pad.page.wait_for_timeout(20)
+    looks = len(shown())
+    assert looks > 12  # in two seconds and a little; four a second would be nine
+    assert said() == []
+    pad.page.mouse.move(*pad.at(0.45, 0.8), steps=10)
+    pad.page.mouse.up()
+    pad.settle()
+    sentence = pad.sentence.inner_text()
+    expect(pad.part("said")).to_have_text(sentence)
+    assert said() == [sentence]
+
+
+def test_one_is_drawn_for_who_cannot_or_does_not_dare(pad):
+    """By a button, also without a mouse, before one's eyes; and at once if nothing is to move."""
+    example = pad.part("example")
+    example.focus()
+    pad.page.keyboard.press("Enter")
+    expect(pad.part("ink").locator("polyline").first).to_be_visible()
+    begun = sum(map(len, pad.strokes()))
+    expect(pad.sentence).not_to_contain_text(EMPTY)
+    pad.page.wait_for_timeout(3000)
+    pad.settle()
+    drawn = pad.strokes()
+    assert sum(map(len, drawn)) > begun
+    expect(example).to_be_focused()
+    recorded = [drawing for drawing in load_drawings() if drawing.label is not None]
+    ends = [[np.concatenate([stroke[0], stroke[-1]]) for stroke in strokes] for strokes in
+            (drawn, *(drawing.strokes for drawing in recorded))]  # fmt: skip
+    assert any(len(each) == len(ends[0]) and np.allclose(each, ends[0], atol=0.01) for each in ends[1:])
+
+    pad.page.emulate_media(reduced_motion="reduce")
+    counts = watch(pad.part("sentence"))
+    example.click()
+    pad.page.wait_for_timeout(1000)
+    pad.settle()
+    assert len(counts()) <= 2
+    pad.page.emulate_media(reduced_motion="no-preference")
+
+
+def test_who_takes_the_pen_stops_the_example(pad):
+    pad.part("example").click()
+    expect(pad.part("ink").locator("polyline").first).to_be_visible()
+    pad.part("clear").click()
+    pad.draw(SEVEN)
+    pad.page.wait_for_timeout(500)
+    pad.answers(7)
+    assert len(pad.strokes()) == 1
+
+
+def test_a_pen_takes_over_from_the_palm_that_lay_there_before(pad):
+    pad.draw(ONE)
+    pad.answers(1)
+    pad.root.evaluate(
+        """(root, strokes) => {
+          const pad = root.querySelector("[data-part=pad]"), box = pad.getBoundingClientRect();
+          pad.setPointerCapture = () => {};  // it would ask for a real pointer
+          const act = (kind, pointerType, pointerId, [x, y]) => {
+            const place = { clientX: box.left + x * box.width, clientY: box.top + y * box.height };
+            pad.dispatchEvent(new PointerEvent(kind, { pointerType, pointerId, bubbles: true, ...place }));
+          };
+          act("pointerdown", "touch", 5, [0.9, 0.9]);
+          act("pointermove", "touch", 5, [0.92, 0.95]);
+          act("pointerdown", "pen", 6, strokes[0]);
+          act("pointermove", "touch", 5, [0.95, 0.95]);
+          for (const point of strokes) act("pointermove", "pen", 6, point);
+          act("pointerup", "touch", 5, [0.95, 0.95]);
+          act("pointerup", "pen", 6, strokes.at(-1));
+          delete pad.setPointerCapture;
+        }""",
+        [[0.2, 0.5], [0.8, 0.5]],
+    )
+    pad.settle()
+    strokes = pad.strokes()
+    assert len(strokes) == 2  # none by the palm
+    assert strokes[1] == pytest.approx(np.array([(0.2, 0.5), (0.8, 0.5)]), abs=0.01)
+
+
+def test_an_empty_pad_invites_and_shows_no_blank_pictures(pad):
+    assert pad.root.get_by_text("draw here").is_visible()
+    assert pad.root.get_by_text("28×28 pixels, once you draw").is_visible()
+    assert pad.root.get_by_text("Once you draw, you see here").is_visible()
+    expect(pad.root.locator("canvas:visible")).to_have_count(0)
+    pad.draw(ONE)
+    pad.answers(1)
+    for text in "draw here", "28×28 pixels, once you draw", "Once you draw, you see here":
+        expect(pad.root.get_by_text(text)).to_be_hidden()
 
 
 def test_a_stroke_that_begins_with_a_rest_is_kept_whole(pad):
@@ -379,8 +494,11 @@ def test_what_is_no_digit_gets_a_question_mark(pad, strokes):
 
 
 def focus_by_key(pad):
-    pad.part("fit").get_by_label("centred like MNIST").focus()
-    pad.page.keyboard.press("Shift+Tab")
+    pad.part("example").focus()
+    for _ in range(3):  # past the buttons that can be used
+        pad.page.keyboard.press("Shift+Tab")
+        if pad.surface.evaluate("pad => pad === document.activeElement"):
+            break
     expect(pad.surface).to_be_focused()
 
 
@@ -440,6 +558,28 @@ def test_drawing_by_keys(pad):
     expect(pad.sentence).to_contain_text(EMPTY)
     assert not pad.strokes()
     expect(pad.surface).to_be_focused()
+
+
+def test_who_draws_by_keys_is_told_which_and_what_comes_of_it(pad):
+    press, help = pad.page.keyboard.press, pad.root.locator(".help")
+    expect(help).to_be_hidden()
+    focus_by_key(pad)
+    expect(help).to_be_visible()
+    for word in "arrows", "Shift", "Space", "Backspace", "Delete":
+        expect(help).to_contain_text(word)
+    for key in "Space", *3 * ["Shift+ArrowDown"]:
+        press(key)
+    assert len(pad.strokes()) == 1  # the pen is still down,
+    expect(pad.sentence).to_contain_text("says 1")  # and the stroke is read
+    assert pad.shares()[1] > 0.5
+    expect(pad.part("where")).to_have_text(re.compile(r"^row \d+, column \d+$"))
+    row = int(re.search(r"row (\d+)", pad.part("where").inner_text())[1])
+    press("ArrowUp")
+    expect(pad.part("where")).to_contain_text(f"row {row - 1},")
+    press("Space")
+    expect(pad.part("where")).to_contain_text(f"pen up, row {row - 1},")
+    expect(pad.part("said")).to_contain_text("says 1")
+    assert pad.part("where").get_attribute("aria-live") == "polite"
 
 
 def test_a_stroke_by_keys_ends_where_the_pad_is_left(pad):
@@ -584,6 +724,40 @@ def test_what_a_unit_looks_for(pad):
     expect(layer).to_be_focused()
 
 
+def test_what_can_be_clicked_is_seen_to_be_and_the_neuron_is_told_of_right_there(pad):
+    pad.draw(SEVEN)
+    pad.answers(7)
+    figures = pad.part("layers").locator("figure")
+    first = figures.first.locator("canvas")
+    expect(figures.first.locator("figcaption")).to_contain_text("click a square")
+    first.scroll_into_view_if_needed()
+    assert first.evaluate("canvas => getComputedStyle(canvas).cursor") == "pointer"
+    before = canvas(first)
+    first.hover(position={"x": 60, "y": 12})
+    assert ((canvas(first) != before).any(2)).sum() >= 4 * 7 - 4  # a frame
+    pad.page.mouse.move(1, 1)
+    assert (canvas(first) == before).all()
+    first.click(position={"x": 60, "y": 12})
+    expect(pad.part("unit").locator("canvas").first).to_be_visible(timeout=60_000)
+    boxes = [each.bounding_box() for each in (figures.nth(0), pad.part("unit"), figures.nth(1))]
+    edges = [edge for box in boxes for edge in (box["y"], box["y"] + box["height"])]
+    assert edges == sorted(edges)
+    assert edges[2] - edges[1] < 30  # pixels
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_neuron_melts_into_the_gap_around_it(pad, scheme):
+    """Whatever its grey."""
+    be(pad, scheme)
+    pad.draw(SEVEN)
+    pad.answers(7)
+    layer = pad.part("layers").locator("canvas").first
+    alpha = "canvas => canvas.getContext('2d').getImageData(0, 0, 1, 1).data[3]"
+    assert layer.evaluate(alpha) == 0  # the theme shines through
+    gap = pixels(layer)[1, 200].astype(int)
+    assert min(abs(gap - grey).max() for grey in range(256)) > 30
+
+
 @only_app
 def test_keys_choose_a_unit_of_a_network_that_has_fewer(pad):
     pad.draw(SEVEN)
@@ -636,6 +810,18 @@ def test_where_a_digit_lives(pad):
     pad.part("clear").click()
     expect(pad.part("place").locator("circle")).to_have_count(0)
     expect(tiles).to_have_count(0)
+
+
+def test_a_point_of_the_map_tells_which_digit_it_is(pad):
+    pad.open("map")
+    points = pad.part("points")
+    expect(pad.part("place").locator("text")).to_have_count(10, timeout=60_000)
+    points.scroll_into_view_if_needed()
+    six = pad.part("place").locator("text").nth(6).bounding_box()  # in the middle of its points
+    pad.page.mouse.move(six["x"] + six["width"] / 2, six["y"] + six["height"] / 2)
+    expect(pad.part("hovered")).to_have_text(re.compile(r"^Under the pointer: test digit \d+, a \d\.$"))
+    pad.page.mouse.move(1, 1)
+    expect(pad.part("hovered")).to_be_empty()
 
 
 def reload(pad, text, name="digits.json"):
@@ -810,12 +996,34 @@ def test_everything_has_a_name(pad):
     assert {*wanted, "Reload a file", *"0123456789"} <= {name for role, name in named}
 
 
+def test_headings_and_regions_lead_through_the_page(pad):
+    levels = pad.page.locator("h1:visible, h2:visible, h3:visible").evaluate_all("all => all.map(each => each.tagName)")
+    assert levels == ["H1", "H2", "H2", "H2"] if pad.name == "app" else ["H3", "H3", "H3"]
+    expect(pad.page.get_by_role("region", name="Drawing pad", exact=True)).to_have_count(1)
+    if pad.name == "app":
+        assert "underline" in pad.page.locator("footer a").evaluate("link => getComputedStyle(link).textDecoration")
+
+
+def test_where_the_system_chooses_the_colours_the_bars_are_seen(pad):
+    pad.draw(SEVEN)
+    pad.answers(7)
+    pad.page.emulate_media(forced_colors="active")
+    full, empty = (pixels(pad.bars.nth(digit)).astype(int) for digit in (7, 6))
+    pad.screenshot("forced_colours")
+    pad.page.emulate_media(forced_colors="none")
+    middle = full.shape[0] // 2
+    assert abs(full[middle, 20:-20] - empty[middle, 20:-20]).sum(1).min() > 150
+    assert abs(empty[middle, 20] - empty[0, 20]).sum() > 150  # and how long it could be
+
+
+def test_the_pad_has_a_ground_of_its_own(pad):
+    """Or its text would be white on white where a program paints what a cell shows white, also in its dark theme."""
+    assert pad.root.evaluate("root => getComputedStyle(root).backgroundColor") != "rgba(0, 0, 0, 0)"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_can_be_read(pad, scheme):
-    pad.page.emulate_media(color_scheme=scheme)
-    dark = scheme == "dark"
-    red = "parseInt(getComputedStyle(document.querySelector('.digit-pad')).color.match(/[0-9]+/)[0])"
-    pad.page.wait_for_function(f"dark => ({red} > 127) === dark", arg=dark)
+    be(pad, scheme)
     pad.screenshot(f"empty_{scheme}")
     pad.open("layers", "map", "mine")
     pad.draw(FOUR)
@@ -834,7 +1042,7 @@ def test_every_text_can_be_read(pad, scheme):
     assert [each for each in found if each[1] < (3 if each[2] else 4.5)] == []
     ink = pixels(pad.sentence).astype(int).sum(2)
     assert ink.max() - ink.min() > 400
-    assert (np.median(ink) < 384) == dark
+    assert (np.median(ink) < 384) == (scheme == "dark")
 
 
 # By finger, and on a phone, whose page is made ready meanwhile
@@ -881,6 +1089,19 @@ def test_a_finger_draws_and_does_not_scroll(touched):
     assert pad.inked(*ONE[0], (0.8, 0.2)) == [True, True, False]
 
 
+def test_a_tap_after_a_quick_stroke_is_not_lost(touched):
+    """Browsers take the end of the stroke for a flick, and the tap for what stops it."""
+    fingers, clear = Fingers(touched), touched.part("clear")
+    touched.surface.scroll_into_view_if_needed()
+    for _ in range(4):
+        fingers.draw(SEVEN[0], steps=3)
+        expect(clear).to_be_enabled()
+        touched.page.wait_for_timeout(300)
+        box = clear.bounding_box()
+        touched.page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(touched.part("ink").locator("polyline")).to_have_count(0, timeout=1500)
+
+
 def test_a_second_finger_does_not_draw(touched):
     fingers, left, right = Fingers(touched), 0.3, 0.8
     fingers.send("touchStart", (left, 0.2))
@@ -921,6 +1142,24 @@ def test_the_app_fits_a_phone(pad, phone):
     assert (
         min(buttons.evaluate_all("all => all.map(each => each.getBoundingClientRect().height)")) >= 24
     )  # for a finger
+
+
+@only_app
+@pytest.mark.parametrize(("width", "height"), [(390, 664), (375, 553), (412, 732)])
+def test_on_a_phone_the_answer_is_seen_without_scrolling(pad, phone, width, height):
+    """With the bars of its browser a phone has so much room."""
+    phone.page.set_viewport_size({"width": width, "height": height})
+    for strokes, wait in (SEVEN, lambda: phone.answers(7)), (LETTER_A, phone.doubts):
+        phone.part("example").scroll_into_view_if_needed()
+        phone.page.evaluate("for (const box of document.querySelectorAll('*')) box.scrollTop = 0")
+        phone.draw(strokes)
+        wait()
+        phone.page.screenshot(path=SCREENSHOTS / f"phone_{height}_{len(strokes)}.png")
+        places = [place.bounding_box() for place in (phone.surface, phone.part("clear"), phone.part("verdict"),
+                                                     phone.sentence, phone.bars.nth(0), phone.bars.nth(4))]  # fmt: skip
+        assert all(box["y"] >= 0 and box["y"] + box["height"] <= height for box in places)
+        assert places[0]["width"] > 0.6 * width
+        phone.part("clear").click()
 
 
 @only_app

@@ -29,6 +29,11 @@ def as_split(drawings, *, fit=True):
     return Split(images, torch.tensor([drawing.label for drawing in drawings]))
 
 
+def as_lists(drawing):
+    """The strokes of a `Drawing` as lists of points `[x, y]`, to three decimals of the pad, for JSON."""
+    return [stroke.round(3).tolist() for stroke in drawing.strokes]
+
+
 def load_drawings(path=RECORDED):
     """The `Drawing`s in the file `path`, or in all `.json` files of a folder, such as a class's, by name.
 
@@ -64,8 +69,7 @@ def format_drawings(drawings):
     """The JSON text of a list of `Drawing`s, one a line, coordinates to three decimals of the pad."""
     lines = []
     for drawing in drawings:
-        entry = {"label": drawing.label, "pen": drawing.pen, "style": drawing.style}
-        entry["strokes"] = [stroke.round(3).tolist() for stroke in drawing.strokes]
+        entry = {"label": drawing.label, "pen": drawing.pen, "style": drawing.style, "strokes": as_lists(drawing)}
         lines.append(json.dumps(entry, separators=(",", ":")))
     return '{"drawings": [\n' + ",\n".join(lines) + "\n]}\n"
 

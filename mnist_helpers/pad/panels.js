@@ -178,7 +178,8 @@ function mapPanel(model, part) {
     sums.forEach(([x, y, count], digit) => count && mark("text", { x: x / count / 256, y: y / count / 256 }, digit));
     place();
   };
-  part.points.onpointermove = (event) => {
+  const frame = part.points.parentElement; // the drawing's place lies over the points
+  frame.onpointermove = (event) => {
     const box = part.points.getBoundingClientRect();
     const [x, y] = [((event.clientX - box.left) / box.width) * 256, 255 - ((event.clientY - box.top) / box.height) * 256];
     const [xy, digits] = [bytes(model.get("map").points), bytes(model.get("map").labels)];
@@ -189,7 +190,7 @@ function mapPanel(model, part) {
     });
     part.hovered.textContent = point < 0 ? "" : `Under the pointer: test digit ${point}, a ${digits[point]}.`;
   };
-  part.points.onpointerleave = () => (part.hovered.textContent = "");
+  frame.onpointerleave = () => (part.hovered.textContent = "");
   return { map, place };
 }
 

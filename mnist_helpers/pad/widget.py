@@ -16,7 +16,7 @@ from ..models import predict_logits
 from ..pictures import ImageError
 from ..prediction import predict
 from . import panels
-from .drawings import change_drawings, format_drawings, load_drawings, parse_drawings
+from .drawings import as_lists, change_drawings, format_drawings, load_drawings, parse_drawings
 from .judge import Judge
 from .neighbours import SPACES, Neighbours
 from .still import still
@@ -237,7 +237,7 @@ class Pad(anywidget.AnyWidget):
 
     def show(self, position):
         """Put the kept drawing at `position` on the pad, inked with the pad's pen."""
-        self.strokes = _lists(self.drawings[position])
+        self.strokes = as_lists(self.drawings[position])
 
     def _change(self, change):
         if self.keep_file is None:
@@ -257,10 +257,10 @@ class Pad(anywidget.AnyWidget):
                     self.forget()
                 # The browser puts strokes on the pad by itself: set here, older ones of its own could overtake them.
                 case {"show": int(position), "view": view} if 0 <= position < len(self.drawings):
-                    self.send({"strokes": _lists(self.drawings[position]), "view": view})
+                    self.send({"strokes": as_lists(self.drawings[position]), "view": view})
                 case {"example": _, "view": view}:
                     digits = [drawing for drawing in load_drawings() if drawing.label is not None]
-                    self.send({"play": _lists(random.choice(digits)), "view": view})
+                    self.send({"play": as_lists(random.choice(digits)), "view": view})
                 case {"reload": str(text)}:
                     self.reload(text)
                 case {"download": _, "view": view}:
@@ -268,11 +268,6 @@ class Pad(anywidget.AnyWidget):
             self.notice = ""
         except (ImageError, OSError) as error:
             self.notice = f"{error}."
-
-
-def _lists(drawing):
-    """The strokes of a `Drawing` as lists, for the browser."""
-    return [stroke.tolist() for stroke in drawing.strokes]
 
 
 def _named(model):
