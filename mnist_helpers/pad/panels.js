@@ -25,7 +25,9 @@ function answerPanel(model, part, el, pen, showLayers) {
     element("b", { textContent: digit }, row);
     return { row, bar: element("i", {}, element("span", { className: "bar" }, row)), text: element("span", { className: "share" }, row) };
   });
-  const say = speaker(part.said);
+  const speak = speaker(part.said);
+  const say = () => speak(() => (pen.isBusy() ? null : model.get("seen").sentence)); // not at every look at half a stroke
+  pen.onrest = say; // the last look may have said it all
   const seen = () => {
     const { image, probabilities = [], digit, verdict = "", sentence = "", layers = [] } = model.get("seen");
     paint(part.image, bytes(image), 28, 28);
@@ -41,7 +43,7 @@ function answerPanel(model, part, el, pen, showLayers) {
     part.sentence.textContent = sentence;
     el.dataset.sure = verdict === String(digit);
     showLayers(layers);
-    say(() => (pen.isBusy() ? null : model.get("seen").sentence)); // not at every look at half a stroke
+    say();
   };
   return { seen, unit: seen };
 }

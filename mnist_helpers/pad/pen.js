@@ -25,11 +25,12 @@ function simplify(points, tolerance = 0.0007) {
 
 const round = (value) => Math.round(1000 * Math.min(1, Math.max(0, value))) / 1000;
 
-/** The pen on the pad: `show` paints what there is, `finish` ends the stroke that is being drawn. */
+/** The pen on the pad: `show` paints what there is, `finish` ends the stroke that is being drawn; after a stroke
+ * `onrest` is called. */
 function makePen(model, part, el) {
   // `stroke` is the one being drawn, by pointer, keyboard or `play`, and `before` are those that were there already.
   let stroke = null, before = [], waiting = false, playing = null;
-  const pen = { cursor: [0.5, 0.5] };
+  const pen = { cursor: [0.5, 0.5], onrest: () => {} };
   const strokes = () => (stroke ? [...before, stroke] : model.get("strokes"));
 
   pen.show = () => {
@@ -59,6 +60,7 @@ function makePen(model, part, el) {
     const done = [...before, simplify(stroke)];
     stroke = null;
     tell(done);
+    pen.onrest();
   }
 
   pen.isDown = () => stroke !== null;
