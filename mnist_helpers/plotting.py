@@ -21,6 +21,8 @@ STYLE = {
     **dict.fromkeys(
         ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color"), GREY
     ),
+    # Were all numbers on the axes dark, or all light, the notebook's backend would ask for a page of the opposite.
+    "ytick.labelcolor": "#828282",
     "grid.alpha": 0.4,
     "axes.prop_cycle": plt.cycler(color=(BLUE, ORANGE, GREEN, GREY)),
     "font.size": 11,

@@ -23,7 +23,7 @@ def still(drawing, prediction, verdict, sentence):
         verdict: one character, the digit or "?"; bars have the colour of the verdict.
         sentence: what the pad says, under the picture.
     """
-    figure = Figure(figsize=(9, 3), dpi=200)
+    figure = Figure(figsize=(9, 3), dpi=200, layout="none")
     FigureCanvasAgg(figure)
     width, height = SIDE / 9, SIDE / 3
     places = {"Draw a digit": 0.02, "What the network sees": 0.28, "What it answers": 0.645}
