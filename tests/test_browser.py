@@ -751,9 +751,9 @@ def test_what_can_be_clicked_is_seen_to_be_and_the_neuron_is_told_of_right_there
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_neuron_melts_into_the_gap_around_it(pad, scheme):
     """Whatever its grey."""
-    be(pad, scheme)
     pad.draw(SEVEN)
     pad.answers(7)
+    be(pad, scheme)
     layer = pad.part("layers").locator("canvas").first
     alpha = "canvas => canvas.getContext('2d').getImageData(canvas.width - 1, canvas.height - 1, 1, 1).data[3]"
     assert layer.evaluate(alpha) == 0  # the theme shines through
