@@ -151,6 +151,7 @@ def be(pad, scheme):
     pad.page.emulate_media(color_scheme=scheme)
     red = "parseInt(getComputedStyle(document.querySelector('.digit-pad')).color.match(/[0-9]+/)[0])"
     pad.page.wait_for_function(f"dark => ({red} > 127) === dark", arg=scheme == "dark")
+    expect(pad.page.locator("#jupyterlab-splash")).to_have_count(0)  # JupyterLab covers all meanwhile
 
 
 def all_differ(tiles):
