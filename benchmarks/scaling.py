@@ -1,6 +1,6 @@
 """Whether more processes, a compiler or bfloat16 train faster here, and how much memory a class needs.
 
-    python benchmarks/scaling.py               stores results/scaling.json (MINUTES on two quiet cores)
+    python benchmarks/scaling.py               stores results/scaling.json (four minutes on two quiet cores)
     python benchmarks/scaling.py memory        stores results/classroom.json (all notebooks run once; Linux)
 
 What is compared runs in turn in one process, several rounds; a stored ratio is the mean over the rounds, with its
