@@ -1,9 +1,17 @@
 """The notebooks' own rules. That every cell runs, and prints what is stored, is nbval's part of the same test run."""
 
 import ast
+import os
 import re
+import signal
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
 import torch
@@ -179,8 +187,10 @@ def test_figures_have_one_form(book):
         )
         widths = re.findall(r"figsize=\(([\d.]+),", source)
         assert set(widths) <= {"9", "4.6"}, source
-        if any(output.data["text/plain"].startswith("<Figure") for output in pictures(cell)):
-            assert source.endswith("plt.show()"), source
+        for output in pictures(cell):
+            assert "needs_background" not in output.metadata  # no white box on a dark page
+            if output.data["text/plain"].startswith("<Figure"):
+                assert source.endswith("plt.show()"), source
 
 
 def pictures(cell):
@@ -280,6 +290,7 @@ def unbacked_numbers(book):
     known = {value for cell in cells(book, "code") for _, value in numbers(cell.source + "\n" + output_text(cell))}
     known |= {100 * value for value in known if value <= 1}
     no_claim = (
+        r"\[[^]]*\]\(\d\d_\w+\.ipynb\)|"  # a notebook's title
         r"\]\([^)]*\)|\$[^$]*\$|https?://\S+|(?:arXiv|doi):\S+|\(\d{4}\)|(?:in|of|,) (?:19|20)\d\d|\d+-bit|\d+ bits"
     )
     for cell in cells(book, "markdown")[1:]:
@@ -318,20 +329,71 @@ def code_with(name, words):
 
 def test_the_control_of_09_starts_anew_each_time_it_is_run(mnist, capsys):
     small = type(mnist)(mnist.train[-1024:], mnist.validation[:100], mnist.test[:100], mnist.source)
-    names = {"mh": mh, "torch": torch, "mnist": small}
-    exec(code_with("09_scaling", "weights *= 1 +"), names)
     settings = {"epochs": 6, "batch_size": 512, "learning_rate": 3e-3, "progress": False}
     mh.set_seed(0)
     usual = mh.fit(mh.MLP(), small.train, small.validation, **settings)
-    names |= {"curves": {"one": torch.tensor(usual.train_loss)}, "apart": torch.zeros(6)}
+    names = {"mh": mh, "torch": torch, "mnist": small, "several": "two processes"}
+    names |= {"curve_one": torch.tensor(usual.train_loss), "apart": torch.zeros(6)}
     for _ in range(2):
-        exec(code_with("09_scaling", "one process, weights nudged"), names)
-    first, second = capsys.readouterr().out.split("two processes, by epoch:")[1:]
+        exec(code_with("09_scaling", "weights *= 1 +"), names)
+    first, second = capsys.readouterr().out.split("apart, by epoch")[1:]
     assert first == second
 
 
 def test_a_folder_of_09_may_be_there_already():
     assert "mkdir()" not in code_with("09_scaling", "--max-restarts")
+
+
+def test_09_steps_aside_where_torchrun_cannot_start(monkeypatch, tmp_path, one_thread, capsys):
+    """On a machine that says it is Windows, whose signals are fewer, on the small sample."""
+    for name, value in (("MNIST_DATA", ""), ("MNIST_MIRRORS", " "), ("MNIST_CACHE", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(plt, "show", plt.close)
+    code = [cell.source for cell in cells(nbformat.read(NOTEBOOKS / "09_scaling.ipynb", as_version=4), "code")]
+    last = next(i for i, source in enumerate(code) if "bit by bit" in source)
+    run, commands, names = subprocess.run, [], {}
+    with plt.rc_context():
+        exec(code[1], names)  # the imports
+        monkeypatch.setattr(sys, "platform", "win32")
+        monkeypatch.delattr(signal, "SIGKILL")
+        monkeypatch.setattr(subprocess, "run", lambda *given, **how: commands.append(given[0]) or run(*given, **how))
+        for source in code[2 : last + 1]:
+            first, _, rest = source.partition("\n")
+            if first.startswith("%%writefile "):
+                Path(first.split()[1]).write_text(rest, encoding="utf-8")
+            else:
+                exec(source, names)
+    printed = capsys.readouterr().out
+    assert printed.count("Windows: torchrun cannot start, so nothing is shown here.") == 3
+    assert printed.count("Windows: torchrun cannot start, so one process stands in for two.") == 2
+    assert "one process (Windows)" in printed
+    assert len(commands) == 3
+    assert not any("torch.distributed.run" in command for command in commands)
+
+
+def test_a_worker_of_08_that_is_started_again_is_not_there_twice(monkeypatch, tmp_path):
+    started = []
+
+    def popen(command, env, **streams):
+        started.append(SimpleNamespace(env=env, killed=False))
+        started[-1].kill = lambda worker=started[-1]: setattr(worker, "killed", True)
+        return started[-1]
+
+    monkeypatch.setenv("MNIST_DATA", "somewhere")
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    names = {"os": os, "sys": sys, "subprocess": subprocess, "tempfile": tempfile, "Path": Path, "database": "a.db"}
+    for _ in range(2):  # the cell that defines it, too, may be run again
+        exec(code_with("08_tuning", "def start_worker"), names)
+        names["start_worker"]("first", 12)
+        names["start_worker"]("second", 12)
+    assert [worker.killed for worker in started] == [True, True, False, False]
+    for worker in started:  # these find the sample and nothing else, on every system
+        assert "MNIST_DATA" not in worker.env
+        assert not worker.env["MNIST_MIRRORS"].split()
+        assert Path(worker.env["MNIST_CACHE"]).parent == tmp_path
 
 
 def test_the_race_of_05_is_run_by_one_thread(mnist, monkeypatch, capsys):
