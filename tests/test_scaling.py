@@ -1,4 +1,5 @@
-"""Several processes train one network: real torchrun, on the offline sample. Every wait has an end."""
+"""Several processes train one network: real torchrun, on the offline sample; and how their benchmark reckons. Every
+wait has an end."""
 
 import json
 import os
@@ -26,8 +27,10 @@ SECONDS = 150
 
 def launch(folder, processes, *arguments, restarts=0):
     """Start a program under torchrun, or by itself for one process."""
+    if processes > 1 and sys.platform == "win32":
+        pytest.skip("torchrun cannot start on Windows: PyTorch comes without libuv there")
     environment = {key: value for key, value in os.environ.items() if key not in ("MNIST_DATA", "DISPLAY")}
-    environment |= {"MNIST_MIRRORS": "", "XDG_CACHE_HOME": str(folder / "no cache"), "OMP_NUM_THREADS": "1"}
+    environment |= {"MNIST_MIRRORS": " ", "MNIST_CACHE": str(folder / "no cache"), "OMP_NUM_THREADS": "1"}
     options = ["--standalone", f"--nproc_per_node={processes}", f"--max-restarts={restarts}"]
     command = [sys.executable, *(["-m", "torch.distributed.run", *options] if processes > 1 else []), *arguments]
     (folder / "no cache").mkdir(exist_ok=True)
@@ -273,3 +276,57 @@ def test_a_short_last_batch_weighs_what_it_should_and_all_processes_agree(tmp_pa
     alone = mh.fit(model, sample.train[-201:], sample.validation[:101], epochs=3, batch_size=64, progress=False)
     for name in ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy"):
         assert history[name] == pytest.approx(getattr(alone, name), rel=FIRST), name
+
+
+# The benchmark
+
+
+@pytest.fixture
+def scaling(monkeypatch):
+    monkeypatch.syspath_prepend(TRAIN.parent / "benchmarks")
+    import scaling
+
+    return scaling
+
+
+def test_ratios_are_those_of_each_round(scaling):
+    """A machine that is half as fast in the second round changes no ratio, but would one of the medians."""
+    entry = scaling.ratios([2.0, 4.0, 3.0], [1.0, 2.0, 2.0])
+    assert entry == {"speedup": pytest.approx(11 / 6), "deviation": pytest.approx(0.5 / 3**0.5), "n": 3}
+    assert scaling.in_words(entry) == "1.83 ± 0.29 times as fast (n = 3)"
+
+
+def test_a_first_step_is_measured_with_an_empty_cache_and_with_the_one_it_filled(scaling, monkeypatch):
+    used = []
+
+    def run(command, env, **options):
+        assert command[-2:] == ["compile", "MLP"]
+        cache = Path(env["TORCHINDUCTOR_CACHE_DIR"])
+        filled = any(cache.iterdir())
+        (cache / "compiled").write_text("")
+        used.append((cache, filled))
+        return subprocess.CompletedProcess(command, 0, stdout=b"a line\n3.0\n" if filled else b"12.5\n")
+
+    monkeypatch.setattr(scaling.subprocess, "run", run)
+    steps = scaling.first_steps("MLP", 2)
+    assert [filled for _, filled in used] == [False, True, False, True]
+    assert used[0][0] == used[1][0] != used[2][0] == used[3][0]
+    assert not used[0][0].exists()
+    assert steps["empty"] == {"seconds": 12.5, "deviation": 0, "n": 2}
+    assert steps["filled"] == {"seconds": 3.0, "deviation": 0, "n": 2}
+
+
+def test_every_stored_ratio_has_its_deviation_and_number():
+    results = mh.load_results("scaling")["results"]
+    entries = [
+        entry for part in ("processes", "speedups") for ways in results[part].values() for entry in ways.values()
+    ]
+    assert len(entries) == 12
+    for entry in entries:
+        assert entry["speedup"] > 0
+        assert entry["deviation"] >= 0
+        assert entry["n"] >= 5
+    for ways in results["speedups"].values():
+        empty, filled = (ways["compiled"]["first_step"][cache] for cache in ("empty", "filled"))
+        assert empty["n"] == filled["n"] >= 3
+        assert empty["seconds"] > 2 * filled["seconds"]
