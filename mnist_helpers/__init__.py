@@ -8,7 +8,7 @@ The core is a row of rooms, each of which imports only from its left:
 
 Two wings import from the core, never the other way round, and each from its own left:
 
-    pad/     strokes → drawings → neighbours → judge → units → panels → widget
+    pad/     strokes → drawings → neighbours → judge → units → panels → still → widget
     beyond/  corruptions → attacks → confidence → torchrun → search → storage → mislead
 
 `tune.py` is a program and imported by none. Figures, widgets and wings are imported when first used, so that a program
