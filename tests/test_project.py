@@ -84,7 +84,8 @@ def test_what_the_tests_and_the_scripts_import_is_declared():
     declared = names_of(PROJECT["dependencies"]) | names_of(extras["course"]) | names_of(extras["test"])
     declared |= {"tornado", "jupyter_server", "traitlets", "packaging", "sqlalchemy"}  # of Voilà's, pytest's, Optuna's
     for path in (*ROOT.glob("tests/*.py"), *ROOT.glob("scripts/*.py")):
-        own = {other.stem for other in path.parent.glob("*.py")} | {"scripts", "benchmarks", "train", "peers", "cnn"}
+        own = {other.stem for folder in (path.parent, ROOT / "benchmarks") for other in folder.glob("*.py")}
+        own |= {"scripts", "benchmarks", "train"}
         assert not foreign(path.read_text()) - declared - own, path.name
 
 
