@@ -1,6 +1,7 @@
 """The notebooks' own rules. That every cell runs, and prints what is stored, is nbval's part of the same test run."""
 
 import ast
+import math
 import os
 import re
 import signal
@@ -400,7 +401,7 @@ def test_the_race_of_05_is_run_by_one_thread(mnist, monkeypatch, capsys):
     """With two, a busy machine makes the batch wait, and it could lose."""
     used, original, before = set(), mh.predict_logits, torch.get_num_threads()
     monkeypatch.setattr(mh, "predict_logits", lambda *args: used.add(torch.get_num_threads()) or original(*args))
-    names = {"mh": mh, "torch": torch, "time": time, "mnist": mnist, "model": mh.load_pretrained()}
+    names = {"mh": mh, "torch": torch, "math": math, "time": time, "mnist": mnist, "model": mh.load_pretrained()}
     torch.set_num_threads(2)
     try:
         exec(code_with("05_prediction", "one_by_one"), names)
