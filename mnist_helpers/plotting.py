@@ -28,7 +28,7 @@ STYLE = {
     "font.size": 11,
     "savefig.dpi": 200,
 }
-LINE = 88  # characters of a printed line, as in the notebooks' code
+LINE = 74  # characters of a printed line: as many as a page of 1,024 pixels shows beside the file browser
 
 
 def style_figures():
