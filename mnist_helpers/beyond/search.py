@@ -36,7 +36,8 @@ SPACES = {
         **_COMMON,
     },
 }
-# What the course trains with. It is the first trial of every study, so that the search cannot end below it.
+# What the course trains with. It is the first trial of every study, so that the search cannot end below one noisy
+# draw of it.
 DEFAULTS = {
     "mlp": {"learning_rate": 8e-3, "width": 128, "weight_decay": 0.3, "batch_size": 512, "augmentation": 0.0},
     "cnn": {"learning_rate": 1e-2, "width": 16, "weight_decay": 0.05, "batch_size": 256, "augmentation": 1.0},
