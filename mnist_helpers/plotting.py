@@ -63,8 +63,8 @@ def plot_weights(model, *, count=32, columns=8, ax=None):
     limit = np.quantile(abs(weights), 0.995)  # a few huge weights would make the others pale
     ax = _tiles(weights, [""] * len(weights), columns, ax, cmap=DIVERGING, vmin=-limit, vmax=limit)
     say(
-        f"First-layer weights of {len(weights)} neurons as 28×28 pictures: purple where ink speaks for the neuron, orange "
-        f"where it speaks against; mean size {abs(weights).mean():.3f}, largest {abs(weights).max():.2f}."
+        f"First-layer weights of {len(weights)} neurons as 28×28 pictures: purple where ink speaks for the neuron, "
+        f"orange where it speaks against; mean size {abs(weights).mean():.3f}, largest {abs(weights).max():.2f}."
     )
     return ax
 

@@ -143,6 +143,16 @@ def test_the_minutes_are_those_of_the_one_method(path, book):
     assert row.split("|")[3].strip() == f"{reading}, {all_of_it}"
 
 
+def test_minutes_are_words_lines_questions_figures_and_exercises():
+    new = nbformat.v4
+    figure = new.new_output("display_data", {"image/png": "", "text/plain": "<Figure size 700x300>"})
+    head = [new.new_markdown_cell("# 01"), new.new_code_cell("import this"), new.new_code_cell("import that")]
+    prose = new.new_markdown_cell("word " * 1500 + "? " * 12)  # 10 minutes for the words, 7 for the questions
+    code = new.new_code_cell("x = 1\n)\n" * 60, outputs=[figure] * 6)  # 11 for the lines with words, 3 to look
+    end = [new.new_markdown_cell("## Exercises\n\n**1. A.** Do it."), new.new_markdown_cell("**2. B.** And this.")]
+    assert minutes(new.new_notebook(cells=[*head, prose, code, *end])) == (30, 50)
+
+
 def test_the_first_code_cell_fetches_the_package_on_colab(book):
     first = cells(book, "code")[0].source
     assert 'find_spec("mnist_helpers") is None' in first
