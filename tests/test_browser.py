@@ -7,6 +7,7 @@ programs and the pad as a person uses it. What was seen is kept in the folder `s
 import itertools
 import json
 import re
+from contextlib import suppress
 
 import nbformat
 import numpy as np
@@ -1206,16 +1207,18 @@ mh.read_picture(model, {"a digit": Image.fromarray(mnist.test.images[0].numpy())
 def test_the_widgets_of_05_have_names_and_are_read_out(front, servers):
     """ipywidgets gives none to its sliders, and does not say which button is pressed."""
     lab = servers["lab"]
-    nbformat.write(new_notebook(cells=[new_code_cell(WIDGETS)]), lab.log.parent / "root" / "widgets.ipynb")
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    book = new_notebook(cells=[new_code_cell(WIDGETS)], metadata=kernel)
+    nbformat.write(book, lab.log.parent / "root" / "widgets.ipynb")
     page = front.page.context.new_page()
     page.goto(lab.address.replace("pad.ipynb", "widgets.ipynb"), timeout=120_000)
-    accept, box = page.locator(".jp-Dialog .jp-mod-accept"), page.locator(".widget-vbox")
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=120_000)
+    box = page.locator(".widget-vbox")
     for _ in range(60):  # before the kernel is ready, JupyterLab forgets what it was told to run
-        if accept.count():
-            accept.click()  # the notebook names no kernel: the usual one
-        elif page.locator(".jp-InputPrompt", has_text="[ ]:").count():
-            page.get_by_role("menuitem", name="Run", exact=True).click()
-            page.locator(".lm-Menu [data-command='runmenu:run-all']").click()
+        if page.locator(".jp-InputPrompt", has_text="[ ]:").count():
+            with suppress(TimeoutError):  # of Playwright's: what JupyterLab is still doing can close the menu
+                page.get_by_role("menuitem", name="Run", exact=True).click(timeout=3000)
+                page.locator(".lm-Menu [data-command='runmenu:run-all']").click(timeout=3000)
         if box.count() == 2:
             break
         page.wait_for_timeout(2000)
