@@ -1,9 +1,17 @@
+import os
+import tempfile
+
 import pytest
 
 import mnist_helpers as mh
 
 
 def pytest_configure(config):
+    os.environ["MNIST_PROGRESS"] = tempfile.mkdtemp()  # the tests solve nothing in the student's name
+    compare_where_all_the_data_are(config)
+
+
+def compare_where_all_the_data_are(config):
     """Compare the notebooks' outputs only where the full data set is: the stored ones come from it.
 
     On the offline sample every cell still runs, and its assertions must hold.

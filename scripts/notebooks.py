@@ -6,33 +6,86 @@ python scripts/notebooks.py minutes                  how long each takes a reade
 """
 
 import argparse
+import os
 import re
+import tempfile
 import tomllib
 from pathlib import Path
 
 import nbclient
 import nbformat
 
+from mnist_helpers.exercises.catalogue import exercises
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
+PROJECT = "10"  # the notebook that is no lesson
+FOLDED = "hide-output"
+
+
+def numbered():
+    """The course's notebooks, in order; the web app is none."""
+    return sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
 
 
 def refresh(names):
     """Run the notebooks whose names start with one of `names` (all by default), and store their outputs."""
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+    for path in (*numbered(), NOTEBOOKS / "app.ipynb"):
         if names and not path.name.startswith(tuple(names)):
             continue
         book = nbformat.read(path, as_version=4)
-        client = nbclient.NotebookClient(
-            book, timeout=600, kernel_name="python3", resources={"metadata": {"path": NOTEBOOKS}}, record_timing=False
-        )
-        client.execute()
+        run(book)
         drop_widgets(book)
+        fold_answers(book)
         describe_pictures(book)
         # As JupyterLab writes it, which else would call a notebook changed as soon as it is opened.
         book.metadata["kernelspec"] = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
         nbformat.write(book, path)
         print(f"refreshed {path.name}")
+
+
+def run(book, **environment):
+    """Run a notebook from a clean kernel, as a student who has not yet guessed or solved anything; further variables
+    of the environment may be given."""
+    with tempfile.TemporaryDirectory() as folder:
+        client = nbclient.NotebookClient(
+            book, timeout=600, kernel_name="python3", resources={"metadata": {"path": NOTEBOOKS}}, record_timing=False
+        )
+        client.execute(env={**os.environ, "MNIST_PROGRESS": folder, **environment})
+
+
+def fold_answers(book):
+    """Fold the outputs that answer a question, until their cell is run. JupyterLab keeps to `outputs_hidden`, the
+    course's site to the tag, and others show everything."""
+    before = None
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            tags = [tag for tag in cell.metadata.get("tags", []) if tag != FOLDED]
+            jupyter = dict(cell.metadata.get("jupyter", {}))
+            jupyter.pop("outputs_hidden", None)
+            if answers_a_question(before, cell):
+                tags, jupyter = [*tags, FOLDED], {**jupyter, "outputs_hidden": True}
+            for name, value in (("tags", tags), ("jupyter", jupyter)):
+                if value:
+                    cell.metadata[name] = value
+                else:
+                    cell.metadata.pop(name, None)
+        before = cell
+
+
+def answers_a_question(before, cell):
+    """Whether the output of a code cell answers what was asked: right before it, or by a guess that it reveals."""
+    if ".reveal(" in cell.source:
+        return True
+    if before is None or before.cell_type != "markdown" or re.search(r"mh\.(exercise|guess)\(", cell.source):
+        return False
+    return before.source.splitlines()[-1].startswith("> **Predict**: ") or before.source.rstrip("*_ ").endswith("?")
+
+
+def asked_in(book):
+    """The ids of the exercises and guesses of a notebook, in their order."""
+    code = "\n".join(cell.source for cell in book.cells if cell.cell_type == "code")
+    return list(dict.fromkeys(re.findall(r"mh\.(?:exercise|guess)\(\s*\"([^\"]+)\"", code)))
 
 
 def drop_widgets(book):
@@ -61,18 +114,19 @@ def cell_draws(output):
 
 
 def minutes(book):
-    """How long a notebook takes, in minutes: its reading, and with the exercises. A sum over words (150 a minute),
-    lines of code (11 seconds), questions (35 seconds), figures (30 seconds) and exercises (10 minutes), rounded to
-    5 minutes."""
+    """How long a notebook takes, in minutes: its reading, and with all that there is to write. A sum over words (150 a
+    minute), lines of code (11 seconds), questions (35 seconds), figures (30 seconds) and the exercises' own minutes,
+    rounded to 5 minutes."""
     start = next(i for i, cell in enumerate(book.cells) if "## Exercises" in cell.source)
     prose = " ".join(cell.source for cell in book.cells[1:start] if cell.cell_type == "markdown")
     code = [cell for cell in book.cells[3:start] if cell.cell_type == "code"]
     lines = sum(bool(re.search(r"\w", line)) for cell in code for line in cell.source.splitlines())
     figures = sum("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
-    questions = len(re.findall(r"\?(?!\w)", prose))
-    exercises = sum(len(re.findall(r"^\*\*\d\.", cell.source, flags=re.MULTILINE)) for cell in book.cells[start:])
+    known = {one.id: one.minutes for one in exercises()}
+    asked = asked_in(book)
+    questions = len(re.findall(r"\?(?!\w)", prose)) + sum(id not in known for id in asked)
     reading = len(prose.split()) / 150 + lines * 11 / 60 + questions * 35 / 60 + figures / 2
-    return tuple(5 * round(time / 5) for time in (reading, reading + 10 * exercises))
+    return tuple(5 * round(time / 5) for time in (reading, reading + sum(known.get(id, 0) for id in asked)))
 
 
 def address():
@@ -101,7 +155,7 @@ def main():
     if arguments.command == "refresh":
         refresh(arguments.names)
     elif arguments.command == "minutes":
-        for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
+        for path in numbered():
             reading, all_of_it = minutes(nbformat.read(path, as_version=4))
             print(f"{path.stem}: about {reading} minutes to read, {all_of_it} with the exercises")
     elif len(arguments.names) == 1:

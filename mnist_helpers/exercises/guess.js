@@ -1,0 +1,65 @@
+// One question and the browser's own controls for it. A guess goes to the kernel when it is committed, by the button or
+// Enter; what was committed may be changed until the result is there.
+
+let made = 0; // so that labels and names are this question's own
+
+function element(kind, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(kind), properties);
+  made.append(...children);
+  return made;
+}
+
+function choices(model, name, commit) {
+  const inputs = model.get("choices").map((choice) =>
+    element("input", { type: "radio", name, value: choice, checked: model.get("chosen") === choice }),
+  );
+  inputs.forEach((input) => input.addEventListener("change", commit));
+  const value = () => inputs.find((input) => input.checked)?.value ?? null;
+  return [inputs.map((input) => element("label", {}, input, element("span", {}, input.value))), value];
+}
+
+function number(model, name, commit) {
+  const [low, high, step] = ["low", "high", "step"].map((key) => model.get(key));
+  const slides = model.get("kind") === "slider";
+  const chosen = model.get("chosen");
+  const input = element("input", { type: slides ? "range" : "number", id: name, min: low, max: high, step });
+  input.setAttribute("aria-label", model.get("question"));
+  input.value = chosen ?? (slides ? (low + high) / 2 : "");
+  const unit = model.get("unit") ? `\u00a0${model.get("unit")}` : "";
+  const shown = element("output", { htmlFor: name });
+  const show = () => {
+    shown.textContent = slides ? Number(input.value).toLocaleString("en") + unit : unit;
+    input.setAttribute("aria-valuetext", shown.textContent);
+  };
+  input.addEventListener("input", show);
+  input.addEventListener("keydown", (event) => event.key === "Enter" && commit());
+  show();
+  const value = () => (input.value === "" || !input.checkValidity() ? null : Number(input.value));
+  return [[input, shown, element("button", { type: "button", onclick: commit }, "This is my guess")], value];
+}
+
+function render({ model, el }) {
+  const name = `digit-guess-${++made}`;
+  let value;
+  const commit = () => {
+    const guess = value();
+    if (guess === null) {
+      said.textContent = `A number from ${model.get("low")} to ${model.get("high")} is needed.`;
+      return;
+    }
+    model.set("chosen", guess);
+    model.save_changes();
+  };
+  const make = model.get("kind") === "choices" ? choices : number;
+  const [controls, read] = make(model, name, commit);
+  value = read;
+  const said = element("p", { className: "said", role: "status" });
+  const tell = () => (said.textContent = model.get("said"));
+  model.on("change:said", tell);
+  tell();
+  const legend = element("legend", {}, model.get("question"));
+  el.append(element("fieldset", { className: "digit-guess" }, legend, element("div", {}, ...controls), said));
+  return () => model.off("change:said", tell);
+}
+
+export default { render };
