@@ -78,9 +78,10 @@ class Asked(anywidget.AnyWidget):
     @property
     def value(self):
         """The guess, a share from 0 to 1 where the scale goes in per cent; None if there is none."""
-        if self.chosen is None or isinstance(self.asked.scale, Choices):
-            return self.chosen
-        return self.chosen * self.asked.scale.factor
+        scale, guess = self.asked.scale, self.chosen
+        if not isinstance(scale, Choices) and isinstance(guess, int | float):
+            guess *= scale.factor
+        return guess if scale.holds(guess) else None
 
     def reveal(self, value):
         """Print what came out, beside what was guessed, and keep both.
@@ -101,7 +102,7 @@ class Asked(anywidget.AnyWidget):
 
     def _commit(self, change):
         guess = self.value
-        if guess is not None and self.asked.scale.holds(guess):
+        if guess is not None:
             progress.record(lambda kept: kept["guesses"].setdefault(self.asked.id, {}).update(guess=guess))
             self._show(guess)
 

@@ -74,7 +74,7 @@ class Choices:
         return f"“{value}”"
 
     def holds(self, guess):
-        return guess in self.ideas
+        return isinstance(guess, str) and guess in self.ideas
 
     def idea(self, guess):
         return self.ideas[guess]
