@@ -52,7 +52,7 @@ def number(answer):
 def whole(answer):
     """An int, from whatever `number` takes, if it is whole."""
     value = number(answer)
-    require(abs(value - round(value)) < 1e-6, f"A whole number is expected, and yours is {value:g}.")
+    require(abs(value - round(value)) < 1e-6, f"A whole number is expected, and yours is {value:,.10g}.")
     return round(value)
 
 
