@@ -4,14 +4,17 @@ The core is a row of rooms, each of which imports only from its left:
 
     atomic → idx → download → sources → data → images → batches → models →
     optimizer → devices → processes → history → settings → archive → checkpoints → state → resuming → training →
-    evaluation → stored → pictures → centring → prediction → colours → plotting → widgets
+    evaluation → stored → pictures → centring → prediction → colours → plotting →
+    svg → anatomy → diagrams → walking → widgets
 
-Two wings import from the core, never the other way round, and each from its own left:
+Three wings import from the core, never the other way round, and each from its own left:
 
-    pad/     strokes → drawings → neighbours → judge → units → panels → still → widget
+    pad/     strokes → drawings → neighbours → judge → units → flow → ink → panels → still → trophies → networks → widget
     beyond/  corruptions → attacks → confidence → torchrun → search → storage → mislead
+    exercises/  answers → limit → progress → exercise → scales → guess → catalogue → pooled → table
 
-`tune.py` is a program and imported by none. Figures, widgets and wings are imported when first used, so that a program
+What each notebook asks stands in a file of `exercises/` that is named after it, imports from the rooms before `catalogue`
+and is imported by none: `catalogue` finds it. `tune.py` is a program and imported by none. Figures, widgets and wings are imported when first used, so that a program
 that only trains needs none of them.
 """
 
@@ -47,6 +50,9 @@ _LATER = {
         "plot_weights",
         "style_figures",
     ),
+    "anatomy": ("draw_network", "draw_neuron"),
+    "diagrams": ("draw_all_reduce", "draw_loop", "draw_splits"),
+    "walking": ("walk",),
     "widgets": ("browse", "read_picture", "transform"),
     "pad.strokes": ("Drawing", "render"),
     "pad.drawings": ("as_split", "load_drawings", "save_drawings"),
@@ -58,6 +64,9 @@ _LATER = {
     "beyond.confidence": ("fit_temperature", "prediction_sets"),
     "beyond.torchrun": ("join_processes",),
     "beyond.mislead": ("mislead",),
+    "exercises.catalogue": ("exercise", "exercises", "guess"),
+    "exercises.pooled": ("guesses",),
+    "exercises.table": ("progress",),
 }
 _ROOM = {name: room for room, names in _LATER.items() for name in names}
 

@@ -192,7 +192,7 @@ class Pad:
 
     def open(self, *names):
         """Open these panels and close the others."""
-        for name in ("layers", "map", "mine"):
+        for name in ("layers", "map", "mine", "fool"):
             if (self.panel(name).get_attribute("open") is not None) != (name in names):
                 self.panel(name).locator("summary").click()
 

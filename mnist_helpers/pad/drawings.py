@@ -89,3 +89,12 @@ def change_drawings(path, change, otherwise=()):
         drawings = change(load_drawings(path) if path.exists() else list(otherwise))
         save_drawings(path, drawings)
     return drawings
+
+
+def without_last(drawings, unwanted):
+    """`drawings` without the last that is, to three decimals, the one in the list `unwanted`; all if none is."""
+    text = format_drawings(unwanted)
+    for position in reversed(range(len(drawings))):
+        if format_drawings(drawings[position : position + 1]) == text:
+            return drawings[:position] + drawings[position + 1 :]
+    return drawings

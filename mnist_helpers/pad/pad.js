@@ -1,5 +1,5 @@
 // The drawing pad's front end. It records strokes and shows what Python answers; all thinking is done there.
-// Loaded by anywidget: no build step, nothing from the network. pen.js, paint.js and panels.js come before this file.
+// Loaded by anywidget: no build step, nothing from the network. The other files come before this one; see widget.py.
 
 /** The pad's page; its headings are of `level`, 1 to 6. */
 const template = (level) => `
@@ -24,6 +24,7 @@ const template = (level) => `
     <section class="input">
       <h${level} class="title">What the network sees</h${level}>
       <div class="frame"><canvas data-part="image" class="digit" width="28" height="28" role="img"></canvas>
+        <canvas data-part="shares" class="digit" width="28" height="28" role="img" hidden></canvas>
         <p class="hint">28×28 pixels, once you draw</p></div>
       <fieldset class="row" data-part="fit">
         <legend>28×28 pixels, made from your strokes</legend>
@@ -36,6 +37,8 @@ const template = (level) => `
       <div class="verdict"><strong data-part="verdict" aria-hidden="true"></strong>
         <p data-part="sentence" class="sentence" aria-hidden="true"></p></div>
       <ol data-part="bars" class="bars"></ol>
+      <p data-part="why" class="why" aria-live="polite"></p>
+      <p class="tip">Point at a bar or tap it: which ink speaks for it, and which against?</p>
       <fieldset class="row" data-part="network"><legend>Which network</legend></fieldset>
     </section>
   </div>
@@ -45,6 +48,9 @@ const template = (level) => `
   <details data-panel="layers">
     <summary>Layer by layer</summary>
     <p class="hint">Once you draw, you see here what every layer answers.</p>
+    <div data-part="flow" class="flow" hidden><canvas class="digit" aria-hidden="true"></canvas>
+      <svg viewBox="0 0 ${FLOW_WIDTH} ${FLOW_HEIGHT}" role="img"></svg></div>
+    <p data-part="lines"></p>
     <div data-part="layers" class="layers">
       <div data-part="first"></div>
       <div data-part="unit" class="unit" aria-live="polite"></div>
@@ -75,6 +81,17 @@ const template = (level) => `
       <button type="button" data-part="download">Download</button>
       <label class="button">Reload a file <input type="file" data-part="reload" accept=".json"></label>
     </div>
+  </details>
+  <details data-panel="fool">
+    <summary>Fool the network</summary>
+    <p>The network knows ten digits and nothing else. A judge refuses what is unlike them: then you see a “?”. Can you get
+      something past it? Whether it really is no digit, only people can say.</p>
+    <div class="row">
+      <button type="button" data-part="claim">It is no digit!</button>
+      <button type="button" data-part="prizes">Download the trophies</button>
+    </div>
+    <div aria-live="polite"><p data-part="outcome"></p><p data-part="score"></p></div>
+    <div data-part="trophies" class="strip"></div>
   </details>`;
 
 /** Switches: radio buttons bound to a trait; returns what shows the trait's value. */
@@ -124,13 +141,13 @@ function foldable(model, el) {
  * several views of the pad, the one that asked takes it. */
 function replies(pen) {
   const view = crypto.getRandomValues(new Uint32Array(1))[0];
-  const receive = ({ view: asked, strokes, play, file }) => {
+  const receive = ({ view: asked, strokes, play, file, name = "my_digits.json" }) => {
     if (asked !== view) return;
     if (play) pen.play(play);
     if (strokes) pen.put(strokes);
     if (!file) return;
     const address = URL.createObjectURL(new Blob([file], { type: "application/json" }));
-    element("a", { href: address, download: "my_digits.json" }).click();
+    element("a", { href: address, download: name }).click();
     URL.revokeObjectURL(address);
   };
   return { view, receive };
@@ -163,7 +180,7 @@ function render({ model, el }) {
   const { showLayers, detail } = layersPanel(model, part);
   const shown = {
     strokes: pen.show, opened: foldable(model, el), ...switches(model, part), ...answerPanel(model, part, el, pen, showLayers), detail,
-    ...mapPanel(model, part), ...minePanel(model, part, pen, ask), notice: () => (part.notice.textContent = model.get("notice")),
+    ...mapPanel(model, part), ...minePanel(model, part, pen, ask), ...foolPanel(model, part, pen, ask), notice: () => (part.notice.textContent = model.get("notice")),
   };
   for (const [trait, show] of Object.entries(shown)) {
     model.on(`change:${trait}`, show);

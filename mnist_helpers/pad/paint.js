@@ -15,14 +15,22 @@ function element(tag, properties = {}, parent = null) {
   return made;
 }
 
-/** Paint `width × height` values on a canvas, one pixel each. `colour` gives red, green and blue, and may add how opaque
- * they are, all from 0 to 255. */
+/** An element of an SVG picture. */
+function shape(tag, attributes, parent = null) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  parent?.append(made);
+  return made;
+}
+
+/** Paint `width × height` values on a canvas, one pixel each. `colour(value, i)` gives red, green and blue, and may add
+ * how opaque they are, all from 0 to 255. */
 function paint(canvas, values, width, height, colour = grey) {
   Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d");
   const picture = context.createImageData(width, height);
   for (let i = 0; i < width * height; i++) {
-    const [red, green, blue, opaque = 255] = colour(values[i] ?? 0);
+    const [red, green, blue, opaque = 255] = colour(values[i] ?? 0, i);
     picture.data.set([red, green, blue, opaque], 4 * i);
   }
   context.putImageData(picture, 0, 0);

@@ -18,13 +18,17 @@ function speaker(place) {
   };
 }
 
-/** The image that the network sees, ten bars, and the sentence. `showLayers` follows. */
+/** The image that the network sees, ten bars by which one asks why, and the sentence. `showLayers` follows. */
 function answerPanel(model, part, el, pen, showLayers) {
   const bars = Array.from({ length: 10 }, (_, digit) => {
     const row = element("li", {}, part.bars);
-    element("b", { textContent: digit }, row);
-    return { row, bar: element("i", {}, element("span", { className: "bar" }, row)), text: element("span", { className: "share" }, row) };
+    const button = element("button", { type: "button" }, row);
+    element("b", { textContent: digit }, button);
+    const bar = element("i", {}, element("span", { className: "bar" }, button));
+    return { row, button, bar, text: element("span", { className: "share" }, button) };
   });
+  const buttons = bars.map(({ button }) => button);
+  askable(model, part, buttons);
   const speak = speaker(part.said);
   const say = () => speak(() => (pen.isBusy() ? null : model.get("seen").sentence)); // not at every look at half a stroke
   pen.onrest = say; // the last look may have said it all
@@ -33,19 +37,22 @@ function answerPanel(model, part, el, pen, showLayers) {
     paint(part.image, bytes(image), 28, 28);
     part.image.setAttribute("aria-label", `The 28×28 image that the network reads, ${model.get("as_mnist") ? "centred like MNIST" : "as drawn"}`);
     part.image.hidden = !image;
-    bars.forEach(({ row, bar, text }, i) => {
+    bars.forEach(({ row, button, bar, text }, i) => {
       const share = probabilities[i];
       row.className = i === digit ? "best" : "";
       bar.style.width = `${100 * (share ?? 0)}%`;
       text.textContent = share === undefined ? "" : percent(share);
+      button.disabled = !image;
+      button.ariaLabel = image ? `${i}: ${percent(share)}. Why ${i === digit ? "" : "not "}${i}?` : `${i}`;
     });
     part.verdict.textContent = verdict;
     part.sentence.textContent = sentence;
     el.dataset.sure = verdict === String(digit);
     showLayers(layers);
+    showFlow(part, model.get("seen"));
     say();
   };
-  return { seen, unit: seen };
+  return { seen, unit: () => showLayers(model.get("seen").layers ?? []), reason: reasonPanel(model, part, el, buttons) };
 }
 
 // Layers: neurons as cells, feature maps as tiles, each from 0 (black) to the layer's largest (white), a pixel apart.
@@ -150,16 +157,10 @@ function layersPanel(model, part) {
 
 /** The map of test digits, the place of the drawing on it, and its nearest training digits. */
 function mapPanel(model, part) {
-  const mark = (tag, attributes, text = "") => {
-    const made = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    made.textContent = text;
-    part.place.append(made);
-  };
   const place = () => {
     const { x, y, sentence = "", images, labels = [] } = model.get("place");
     part.place.querySelectorAll("circle").forEach((circle) => circle.remove());
-    if (x !== undefined) for (let ring = 0; ring < 2; ring++) mark("circle", { cx: x, cy: 1 - y, r: 0.035 });
+    if (x !== undefined) for (let ring = 0; ring < 2; ring++) shape("circle", { cx: x, cy: 1 - y, r: 0.035 }, part.place);
     part.near.textContent = sentence;
     strip(part.neighbours, bytes(images), labels);
   };
@@ -177,7 +178,9 @@ function mapPanel(model, part) {
     });
     part.points.setAttribute("aria-label", `Map of ${digits.length} test digits`);
     part.place.replaceChildren();
-    sums.forEach(([x, y, count], digit) => count && mark("text", { x: x / count / 256, y: y / count / 256 }, digit));
+    sums.forEach(([x, y, count], digit) => {
+      if (count) shape("text", { x: x / count / 256, y: y / count / 256 }, part.place).textContent = digit;
+    });
     place();
   };
   const frame = part.points.parentElement; // the drawing's place lies over the points
@@ -223,4 +226,21 @@ function minePanel(model, part, pen, ask) {
     part.forget.disabled = part.download.disabled = captions.length === 0;
   };
   return { mine };
+}
+
+/** Tricks that were tried on the network, and the trophies of those that worked. */
+function foolPanel(model, part, pen, ask) {
+  part.claim.onclick = () => {
+    pen.finish();
+    ask({ fool: true, strokes: model.get("strokes") }); // they go along, as with `keep`
+  };
+  part.prizes.onclick = () => ask({ trophies: true });
+  const wall = () => {
+    const { sentence = "", won = 0, refused = 0, images, captions = [] } = model.get("wall");
+    part.outcome.textContent = sentence;
+    part.score.textContent = `Fooled: ${won}. Refused: ${refused}.`;
+    strip(part.trophies, bytes(images), captions.map((digit) => `read as ${digit}`));
+    part.prizes.disabled = won === 0;
+  };
+  return { wall };
 }

@@ -7,6 +7,7 @@ from ..devices import sensible_threads
 from ..evaluation import evaluate
 from ..models import activations
 from .drawings import as_split
+from .flow import flow
 from .judge import UNFAMILIAR
 from .neighbours import SPACES
 from .strokes import render
@@ -41,10 +42,12 @@ def percent(probability):
 
 
 def layers(model, image):
-    """What every layer answers to an image `uint8 (28, 28)`, from 0 to the layer's largest; last the probabilities."""
+    """What every layer answers to an image `uint8 (28, 28)`, from 0 to the layer's largest, last the probabilities; and
+    the `flow` between them."""
     answers = [layer[0] for layer in activations(model, image.unsqueeze(0))]
+    lines = flow(model, image, answers)
     answers[-1] = answers[-1].softmax(0)
-    return [
+    shown = [
         {
             "name": _name(model, layer.shape, is_first=layer is answers[0], is_last=layer is answers[-1]),
             "shape": list(layer.shape),
@@ -52,6 +55,7 @@ def layers(model, image):
         }
         for layer in answers
     ]
+    return {"layers": shown, "flow": lines}
 
 
 def _name(model, shape, is_first, is_last):

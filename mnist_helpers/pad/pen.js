@@ -128,11 +128,8 @@ function makePen(model, part, el) {
 }
 
 function polyline(points, width) {
-  const line = document.createElementNS(SVG, "polyline");
   // A dot is a line to itself, which SVG draws with its round caps.
-  line.setAttribute("points", (points.length > 1 ? points : [...points, ...points]).join(" "));
-  line.setAttribute("stroke-width", width);
-  return line;
+  return shape("polyline", { points: (points.length > 1 ? points : [...points, ...points]).join(" "), "stroke-width": width });
 }
 
 /** Let the pen follow mouse, finger or stylus; returns whether one of them is down. */

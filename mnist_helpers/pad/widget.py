@@ -3,27 +3,26 @@
 import base64
 import random
 import textwrap
-import zlib
 from pathlib import Path
 
 import anywidget
-import torch
 import traitlets
-from torch import nn
 
 from ..devices import sensible_threads
-from ..models import predict_logits
 from ..pictures import ImageError
 from ..prediction import predict
 from . import panels
-from .drawings import as_lists, change_drawings, format_drawings, load_drawings, parse_drawings
+from .drawings import as_lists, change_drawings, format_drawings, load_drawings, parse_drawings, without_last
+from .ink import why
 from .judge import Judge
 from .neighbours import SPACES, Neighbours
+from .networks import checksum, named
 from .still import still
 from .strokes import PEN, Drawing
+from .trophies import Trophies
 
 HERE = Path(__file__).parent
-FRONT_END = ("paint.js", "pen.js", "panels.js", "pad.js")  # one program, in this order
+FRONT_END = ("paint.js", "pen.js", "flow.js", "ink.js", "panels.js", "pad.js")  # one program, in this order
 EMPTY = "The pad is empty. Draw a digit with mouse, finger, pen or keys."
 
 
@@ -47,7 +46,7 @@ def draw(model, mnist, *, keep=None, level=3):
     """
     if level not in range(1, 7):
         raise ValueError(f"headings have a level from 1 to 6, not {level!r}")
-    return Pad(_named(model), mnist, keep, level)
+    return Pad(named(model), mnist, keep, level)
 
 
 class Pad(anywidget.AnyWidget):
@@ -57,13 +56,15 @@ class Pad(anywidget.AnyWidget):
         networks: the names of the networks; `network`: the chosen one, set it to choose.
         strokes: lists of points `[x, y]` from 0 to 1; set them to draw from Python.
         as_mnist: whether the strokes are made an image centred like MNIST, or as drawn; see `render`.
-        opened: the open panels among "layers", "map" and "mine". What is hidden is not computed.
+        opened: the open panels among "layers", "map", "mine" and "fool". What is hidden is not computed.
         space: of the map, one of `SPACES`.
         unit: the chosen neuron of the first layer, or -1.
+        asked: the digit of which is shown why it is the answer, or why it is not, or -1; see `ink.why`.
         model, judge: the chosen network and its `Judge`.
         drawing: the present `Drawing`; the last one, should `strokes` not be readable.
         prediction: the `Prediction` for it, None if the pad is empty.
         drawings: the `Drawing`s that were kept.
+        trophies: the `Drawing`s that are no digits and fooled the network; see `fool`.
     """
 
     _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in FRONT_END)
@@ -75,14 +76,18 @@ class Pad(anywidget.AnyWidget):
     opened = traitlets.List(["layers"]).tag(sync=True)
     space = traitlets.Enum(SPACES, SPACES[0]).tag(sync=True)
     unit = traitlets.Int(-1).tag(sync=True)
+    asked = traitlets.Int(-1).tag(sync=True)
     pen = traitlets.Float(PEN, read_only=True).tag(sync=True)
     level = traitlets.Int(3).tag(sync=True)
-    # What the browser shows: the answer, the chosen neuron, the map, the place on it, the kept drawings, a complaint.
+    # What the browser shows: the answer, its reason, the chosen neuron, the map, the place on it, what was kept, the
+    # trophies, a complaint. `panels`, `flow`, `ink` and `trophies` say what each holds: texts, lists of numbers, bytes.
     seen = traitlets.Dict().tag(sync=True)
+    reason = traitlets.Dict().tag(sync=True)
     detail = traitlets.Dict().tag(sync=True)
     map = traitlets.Dict().tag(sync=True)
     place = traitlets.Dict().tag(sync=True)
     mine = traitlets.Dict().tag(sync=True)
+    wall = traitlets.Dict().tag(sync=True)
     notice = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, models, mnist, keep=None, level=3):
@@ -98,7 +103,7 @@ class Pad(anywidget.AnyWidget):
         self._shown = name  # of the network that all this is about; `network` may already name the next
         self.judge = self._make_judge(name)
         self._by_pixels = self._mapped = self._near = None
-        self.drawing, self.prediction = Drawing([]), None
+        self.drawing, self.prediction, self._tricks = Drawing([]), None, Trophies()
         super().__init__(networks=list(models), network=name, level=level)
         self.on_msg(lambda widget, content, buffers: self._receive(content))
         self.observe(lambda change: self._switch(), ["network"])
@@ -106,7 +111,8 @@ class Pad(anywidget.AnyWidget):
         self.observe(lambda change: self._look() if self.judge else self._switch(), ["strokes", "as_mnist", "opened"])
         self.observe(lambda change: self._locate(), ["space"])
         self.observe(lambda change: self._describe_unit(), ["unit", "opened"])
-        self.observe(lambda change: self._tally(), ["opened"])
+        self.observe(lambda change: self._explain(), ["asked"])
+        self.observe(lambda change: (self._tally(), self._hang()), ["opened"])
         self._look()
 
     @traitlets.validate("network")
@@ -140,7 +146,7 @@ class Pad(anywidget.AnyWidget):
 
     def _make_judge(self, name):
         model = self.models[name]
-        self._checksums[name] = _checksum(model)
+        self._checksums[name] = checksum(model)
         self._units[name], self._right[name] = panels.Units(model, self.mnist.train), {}
         self._judges[name] = Judge(model, self.mnist)
         return self._judges[name]
@@ -149,7 +155,7 @@ class Pad(anywidget.AnyWidget):
 
     def _look(self):
         """Read the drawing anew: the image, the answer, the layers."""
-        if self.judge is not None and self._checksums[self._shown] != _checksum(self.models[self._shown]):
+        if self.judge is not None and self._checksums[self._shown] != checksum(self.models[self._shown]):
             del self._judges[self._shown]  # the network was trained on: what was known of it is no longer so
             self._switch()
             return
@@ -165,7 +171,7 @@ class Pad(anywidget.AnyWidget):
             with sensible_threads(1):  # for a single image, a second one would only be waited for
                 self.prediction = predict(self.model, self.drawing, fit=self.as_mnist)
                 seen = panels.answer(self.prediction)
-                seen["layers"] = panels.layers(self.model, self.prediction.image) if "layers" in self.opened else []
+                seen |= panels.layers(self.model, self.prediction.image) if "layers" in self.opened else {"layers": []}
             if self.judge is not None:
                 self._near = panels.nearby(self.judge.neighbours, self.prediction.image)
                 verdict = self.judge.verdict(self.prediction, self._near[2][0, -1])
@@ -174,7 +180,12 @@ class Pad(anywidget.AnyWidget):
             digits = f"{len(self.mnist.train):,} training digits"
             verdict, sentence = "…", f"Preparing {self._shown}: it reads {digits}, to know when to be sure."
         self.seen = seen | {"verdict": verdict, "sentence": sentence}
+        self._explain()
         self._locate()
+
+    def _explain(self):
+        """Which ink speaks for the answer, and which for the digit that is asked about."""
+        self.reason = why(self.model, self.prediction, self.asked) if self.prediction and 0 <= self.asked <= 9 else {}
 
     # The panels
 
@@ -220,15 +231,8 @@ class Pad(anywidget.AnyWidget):
 
     def forget(self):
         """Forget the drawing that was kept last, of those that this pad shows."""
-        last = format_drawings(self.drawings[-1:])
-
-        def without(drawings):  # others may have added theirs to the file
-            for position in reversed(range(len(drawings))):
-                if format_drawings(drawings[position : position + 1]) == last:
-                    return drawings[:position] + drawings[position + 1 :]
-            return drawings
-
-        self._change(without)
+        last = self.drawings[-1:]
+        self._change(lambda drawings: without_last(drawings, last))  # others may have added theirs to the file
 
     def reload(self, text):
         """Add the drawings in `text`, the contents of a file of drawings, to those that were kept."""
@@ -240,11 +244,31 @@ class Pad(anywidget.AnyWidget):
         self.strokes = as_lists(self.drawings[position])
 
     def _change(self, change):
-        if self.keep_file is None:
-            self.drawings = change(self.drawings)
-        else:
-            self.drawings = change_drawings(self.keep_file, change, self.drawings)
+        file = self.keep_file
+        self.drawings = change(self.drawings) if file is None else change_drawings(file, change, self.drawings)
         self._tally()
+
+    # Tricks
+
+    @property
+    def trophies(self):
+        return self._tricks.won
+
+    def fool(self):
+        """Say that the present drawing is no digit: if the network is sure of it, it joins the `trophies`. Raises
+        `ImageError` if the pad is empty."""
+        drawing = Drawing(self.strokes)
+        if not drawing.strokes:
+            raise ImageError("Draw something first, then say that it is no digit")
+        how = self._shown + ("" if self.as_mnist else ", as drawn")
+        self._tricks.claim(drawing, self.prediction, self.judge(self.prediction), how)
+        self._hang()
+
+    def _hang(self):
+        if "fool" in self.opened:
+            self.wall = self._tricks.shown()
+
+    # Messages
 
     def _receive(self, content):
         """What the browser asks for: one of the methods above, or something to be sent. Anything else is ignored."""
@@ -263,37 +287,13 @@ class Pad(anywidget.AnyWidget):
                     self.send({"play": as_lists(random.choice(digits)), "view": view})
                 case {"reload": str(text)}:
                     self.reload(text)
+                case {"fool": _, "strokes": list(strokes)}:
+                    self.strokes = strokes
+                    self.fool()
+                case {"trophies": _, "view": view}:
+                    self.send({"file": format_drawings(self.trophies), "name": "my_trophies.json", "view": view})
                 case {"download": _, "view": view}:
                     self.send({"file": format_drawings(self.drawings), "view": view})
             self.notice = ""
         except (ImageError, OSError) as error:
             self.notice = f"{error}."
-
-
-def _named(model):
-    """A dict of name to network, of one network or such a dict."""
-    models = dict(model) if isinstance(model, dict) else {type(model).__name__: model}
-    if not models:
-        raise ValueError("there is no network in the dict: give at least one, as in {'MLP': model}")
-    for name, network in models.items():
-        if not isinstance(name, str) or not name.strip():
-            raise ValueError(f"the name of a network is a text that can be read, not {name!r}")
-        if not isinstance(network, nn.Module):
-            raise ValueError(f"{name} is no network: give an nn.Module, not {network!r}")
-        if not any(isinstance(module, nn.ReLU) for module in network.modules()):
-            raise ValueError(f"{name} has no nn.ReLU, after which its layers could be read")
-        try:
-            logits = predict_logits(network, torch.zeros(1, 28, 28, dtype=torch.uint8))
-        except RuntimeError as error:
-            raise ValueError(f"{name} cannot read an image of 28×28 pixels: {error}") from error
-        if logits.shape != (1, 10) or not logits.isfinite().all():
-            raise ValueError(f"{name} answers {logits.tolist()[0]} to a blank image, not ten finite logits")
-    return models
-
-
-def _checksum(network):
-    """Of all weights, by which it is seen that a network was trained on."""
-    checksum = 0
-    for tensor in network.state_dict().values():
-        checksum = zlib.crc32(tensor.detach().flatten().view(torch.uint8).cpu().numpy(), checksum)
-    return checksum
