@@ -26,7 +26,7 @@ function number(model, name, commit) {
   input.setAttribute("aria-label", model.get("question"));
   input.value = chosen ?? (slides ? (low + high) / 2 : "");
   const unit = model.get("unit") ? `\u00a0${model.get("unit")}` : "";
-  const shown = element("output", { htmlFor: name });
+  const shown = element("span", { className: "value", ariaHidden: "true" }); // the control itself is read out
   const show = () => {
     shown.textContent = slides ? Number(input.value).toLocaleString("en") + unit : unit;
     input.setAttribute("aria-valuetext", shown.textContent);
@@ -44,7 +44,8 @@ function render({ model, el }) {
   const commit = () => {
     const guess = value();
     if (guess === null) {
-      said.textContent = `A number from ${model.get("low")} to ${model.get("high")} is needed.`;
+      const kind = Number.isInteger(model.get("step")) ? "whole number" : "number";
+      said.textContent = `A ${kind} from ${model.get("low")} to ${model.get("high")} is needed.`;
       return;
     }
     model.set("chosen", guess);
@@ -59,6 +60,8 @@ function render({ model, el }) {
   tell();
   const legend = element("legend", {}, model.get("question"));
   el.append(element("fieldset", { className: "digit-guess" }, legend, element("div", {}, ...controls), said));
+  // Keys belong to the guess: JupyterLab would take Enter and the arrows for commands of the notebook.
+  el.addEventListener("focusin", (event) => (event.target.dataset.lmSuppressShortcuts = "true"));
   return () => model.off("change:said", tell);
 }
 
