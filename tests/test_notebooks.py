@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,8 @@ import pytest
 import torch
 
 import mnist_helpers as mh
-from scripts.notebooks import NOTEBOOKS, address, minutes
+from mnist_helpers.exercises import catalogue
+from scripts.notebooks import NOTEBOOKS, address, asked_in, fold_answers, minutes
 
 PATHS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
 APP = NOTEBOOKS / "app.ipynb"  # the web app: a page, not a lesson
@@ -149,8 +151,12 @@ def test_minutes_are_words_lines_questions_figures_and_exercises():
     head = [new.new_markdown_cell("# 01"), new.new_code_cell("import this"), new.new_code_cell("import that")]
     prose = new.new_markdown_cell("word " * 1500 + "? " * 12)  # 10 minutes for the words, 7 for the questions
     code = new.new_code_cell("x = 1\n)\n" * 60, outputs=[figure] * 6)  # 11 for the lines with words, 3 to look
-    end = [new.new_markdown_cell("## Exercises\n\n**1. A.** Do it."), new.new_markdown_cell("**2. B.** And this.")]
-    assert minutes(new.new_notebook(cells=[*head, prose, code, *end])) == (30, 50)
+    known = catalogue.exercises()[:2]
+    end = [new.new_code_cell(f'mh.exercise("{one.id}").check(None)') for one in known]
+    end.insert(0, new.new_markdown_cell("## Exercises"))
+    reading, all_of_it = minutes(new.new_notebook(cells=[*head, prose, code, *end]))
+    assert reading == 30
+    assert all_of_it == 5 * round((31 + sum(one.minutes for one in known)) / 5)
 
 
 def test_the_first_code_cell_fetches_the_package_on_colab(book):
@@ -179,14 +185,77 @@ def test_all_open_alike(book):
 
 def test_a_prediction_is_asked_for_right_before_its_result(book):
     asked = [i for i, cell in enumerate(book.cells) if "> **Predict**: " in cell.source]
-    assert 4 <= len(asked) <= 14
+    assert 4 <= len(asked) + len(guessed(book)) <= 16
     for i in asked:
         text = book.cells[i].source
         assert text.splitlines()[-1].startswith("> "), text
         assert text.count("> **Predict**: ") == 1
         assert book.cells[i + 1].cell_type == "code"
     prose = "\n".join(cell.source for cell in cells(book, "markdown")).replace("> **Predict**: ", "")
-    assert not re.search(r"\b(Predict|Sketch|Guess|Before you run)\b", prose)
+    assert not re.search(r"\b(Predict|Sketch|Before you run)\b", prose)
+
+
+def turns(book):
+    """Where a student does something: the places of the cells in which a guess is asked for or an answer used, before
+    the exercises."""
+    start = next(i for i, cell in enumerate(book.cells) if cell.source.startswith("## Exercises\n"))
+    code = {i: cell for i, cell in enumerate(book.cells[:start]) if cell.cell_type == "code"}
+    return [
+        i for i, cell in code.items() if re.search(r"= mh\.guess\(|mh\.exercise\([^)]*\)\.(use|check)\(", cell.source)
+    ], start
+
+
+def guessed(book):
+    return [id for id in asked_in(book) if id in {one.id for one in catalogue.all_guesses()}]
+
+
+def test_the_pen_is_handed_over_five_times(book):
+    places, start = turns(book)
+    kinds = [one.kind for one in catalogue.exercises() if one.id in asked_in(book)]
+    assert len(places) >= 5
+    assert len(guessed(book)) >= 2
+    assert kinds.count("turn") >= 2
+    assert places[0] < 15
+    for before, after in zip(places, [*places[1:], start], strict=True):
+        assert after - before <= 15
+
+
+def test_each_objective_has_a_turn(book):
+    """The notebook's metadata say which; together the pieces are the whole sentence."""
+    promise = re.search(r"\*\*You will be able to\*\* (.+)\.\n", book.cells[0].source)[1]
+    asked = asked_in(book)
+    for objective in book.metadata.objectives:
+        assert objective.says in promise
+        assert objective.turns
+        assert set(objective.turns) <= set(asked), objective
+        promise = promise.replace(objective.says, "", 1)
+    assert not re.search(r"\b(?!and\b|to\b|then\b)\w{2,}", promise), promise
+
+
+def test_what_answers_a_question_is_folded(book):
+    expected = deepcopy(book)
+    fold_answers(expected)
+    for cell, folded in zip(book.cells, expected.cells, strict=True):
+        assert cell.metadata == folded.metadata, cell.source
+
+
+def test_a_guess_is_revealed_after_it_was_asked_for(book):
+    code = "\n".join(cell.source for cell in cells(book, "code"))
+    for name, id in re.findall(r"^(\w+) = mh\.guess\(\"([^\"]+)\"\)\n\1$", code, flags=re.MULTILINE):
+        assert f"{name}.reveal(" in code[code.index(f'mh.guess("{id}")') :], id
+    assert code.count("mh.guess(") == code.count(".reveal(") == len(guessed(book))
+
+
+def test_folding_is_taken_back_where_nothing_is_asked_any_more():
+    new = nbformat.v4
+    question, other = new.new_markdown_cell("> **Predict**: how many?"), new.new_markdown_cell("So it is.")
+    book = new.new_notebook(cells=[question, new.new_code_cell("print(3)"), other, new.new_code_cell("print(4)")])
+    fold_answers(book)
+    assert book.cells[1].metadata == {"tags": ["hide-output"], "jupyter": {"outputs_hidden": True}}
+    assert book.cells[3].metadata == {}
+    book.cells[0].source = "Three."
+    fold_answers(book)
+    assert book.cells[1].metadata == {}
 
 
 def test_figures_have_one_form(book):
@@ -272,12 +341,14 @@ def test_what_is_not_compared_is_asserted(book):
     in a figure or widget, which describes itself."""
     code = cells(book, "code")
     for cell, following in zip(code, [*code[1:], None], strict=True):
-        if IGNORED in cell.metadata.get("tags", []) and cell.outputs and "assert" not in cell.source.lower():
+        checked = "assert" in cell.source.lower() or ".reveal(" in cell.source  # which asserts what may come out
+        if IGNORED in cell.metadata.get("tags", []) and cell.outputs and not checked:
             shows = re.match(
                 r"mh\.(plot_\w+|browse|transform|read_picture|mislead)\(|plt\.show\(\)",
                 cell.source.splitlines()[-1],
             )
-            assert shows or "assert" in following.source, cell.source
+            asks = re.search(r"mh\.(exercise|guess)\(", cell.source)
+            assert shows or asks or "assert" in following.source or ".reveal(" in following.source, cell.source
 
 
 def test_unanswered_exercises_say_so(book):
@@ -285,10 +356,11 @@ def test_unanswered_exercises_say_so(book):
     text = [cell.source for cell in book.cells]
     start = next(i for i, source in enumerate(text) if "## Exercises" in source)
     exercises = [cell for cell in book.cells[start:] if cell.cell_type == "code"]
-    assert len(exercises) >= 3
+    assert sum("mh.exercise(" in cell.source for cell in exercises) >= 3
     for cell in exercises:
-        assert output_text(cell).strip().endswith("Not answered yet."), cell.source
-        assert "assert" in cell.source
+        if "mh.exercise(" in cell.source:
+            assert "Not answered yet." in output_text(cell), cell.source
+        assert "assert" not in cell.source  # no check in sight
 
 
 def numbers(text):
