@@ -199,10 +199,9 @@ def turns(book):
     """Where a student does something: the places of the cells in which a guess is asked for or an answer used, before
     the exercises."""
     start = next(i for i, cell in enumerate(book.cells) if cell.source.startswith("## Exercises\n"))
-    code = {i: cell for i, cell in enumerate(book.cells[:start]) if cell.cell_type == "code"}
-    return [
-        i for i, cell in code.items() if re.search(r"= mh\.guess\(|mh\.exercise\([^)]*\)\.(use|check)\(", cell.source)
-    ], start
+    hands_over = re.compile(r"= mh\.guess\(|mh\.exercise\([^)]*\)\.(use|check)\(")
+    code = ((i, cell) for i, cell in enumerate(book.cells[:start]) if cell.cell_type == "code")
+    return [i for i, cell in code if hands_over.search(cell.source)], start
 
 
 def guessed(book):
