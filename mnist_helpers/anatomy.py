@@ -9,7 +9,7 @@ import torch
 
 from .colours import BLUE, GREY
 from .models import MLP, activations
-from .svg import LARGE, MINUS, PLUS, SMALL, Diagram, number, numbers, percent, plural
+from .svg import LARGE, MINUS, PLUS, SMALL, Diagram, number, numbers, one_number, percent, plural
 
 FEW = 4  # inputs of a neuron that are shown one by one
 
@@ -28,8 +28,7 @@ def draw_neuron(inputs, weights, bias=0.0):
     Raises:
         ValueError: there are no inputs, not as many inputs as weights, or a number is not finite.
     """
-    inputs, weights, (bias,) = (numbers(name, values) for name, values in
-                                (("inputs", inputs), ("weights", weights), ("bias", bias)))  # fmt: skip
+    inputs, weights, bias = numbers("inputs", inputs), numbers("weights", weights), one_number("bias", bias)
     if len(inputs) != len(weights):
         raise ValueError(f"there are {len(inputs)} inputs and {len(weights)} weights: a neuron has a weight for each")
     products = inputs * weights

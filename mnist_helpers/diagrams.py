@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from .colours import BLUE, GREEN, GREY, ORANGE
-from .svg import LARGE, SMALL, WIDTH, Diagram, decimals_for, number, numbers, plural
+from .svg import LARGE, SMALL, WIDTH, Diagram, decimals_for, number, numbers, one_number, plural
 
 
 def draw_splits(mnist):
@@ -66,9 +66,9 @@ def draw_loop(before, after, *, batch_size=None, gradient=None, learning_rate=No
     Raises:
         ValueError: a number is not finite.
     """
-    (before,), (after,) = numbers("loss before", before), numbers("loss after", after)
+    before, after = one_number("loss before", before), one_number("loss after", after)
     extras = {"batch size": batch_size, "length of the gradient": gradient, "learning rate": learning_rate}
-    known = {name: numbers(name, value)[0] for name, value in extras.items() if value is not None}
+    known = {name: one_number(name, value) for name, value in extras.items() if value is not None}
     old, new = number(before, 3), number(after, 3)
     images = plural(int(batch_size), "image") if batch_size is not None else ""
     length = f"length {number(known['length of the gradient'], 3)}" if gradient is not None else ""

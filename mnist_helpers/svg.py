@@ -127,7 +127,7 @@ class Diagram:
 
 
 def numbers(name, values):
-    """Finite numbers `float64 (N,)` of a number, list or tensor, which messages call `name`.
+    """Finite numbers `float64 (N,)` of a list or tensor, which messages call `name`.
 
     Raises:
         ValueError: they are no numbers, there are none, or one is not finite.
@@ -135,10 +135,18 @@ def numbers(name, values):
     try:
         found = torch.as_tensor(values).detach().cpu().double().flatten().numpy()
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"the {name} are to be numbers, not {values!r}") from error
+        raise ValueError(f"the {name} cannot be read as numbers: {str(values)[:50]}") from error
     if not len(found) or not np.isfinite(found).all():
-        raise ValueError(f"the {name} are to be finite numbers, one at least, not {found.tolist()}")
+        raise ValueError(f"of the {name}, there has to be one number at least, and every one finite")
     return found
+
+
+def one_number(name, value):
+    """A finite number of a number or a tensor that holds one. Raises `ValueError` for anything else."""
+    found = numbers(name, value)
+    if len(found) != 1:
+        raise ValueError(f"the {name} is one number, not {len(found)}")
+    return found.item()
 
 
 def number(value, decimals=2):

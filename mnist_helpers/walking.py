@@ -30,16 +30,17 @@ def walk(image, kernel, place=None):
     pixels = torch.as_tensor(image).detach().cpu()
     pixels = pixels / 255 if pixels.dtype == torch.uint8 else pixels.float()
     if kernel.shape != (3, 3) or not kernel.isfinite().all():
-        raise ValueError(f"the kernel has the shape (3, 3) and finite weights, not {kernel.tolist()}")
+        raise ValueError(f"the kernel has the shape (3, 3) and finite weights; this one has {tuple(kernel.shape)}")
     if pixels.dim() != 2 or not all(3 <= side <= 64 for side in pixels.shape):
         raise ValueError(f"the image has 3 to 64 rows and columns, not the shape {tuple(pixels.shape)}")
     if not ((pixels >= 0) & (pixels <= 1)).all():
         raise ValueError("the image is uint8, or float from 0 to 1: divide it by 255")
     answers = F.conv2d(pixels[None, None], kernel[None, None])[0, 0]  # (H - 2, W - 2)
-    row, column = divmod(int(answers.argmax()), answers.shape[1]) if place is None else place
-    if row not in range(answers.shape[0]) or column not in range(answers.shape[1]):
+    places = [(row, column) for row in range(answers.shape[0]) for column in range(answers.shape[1])]
+    place = places[answers.argmax()] if place is None else tuple(place) if isinstance(place, list) else place
+    if place not in places:
         raise ValueError(f"the feature map has {answers.shape[0]}×{answers.shape[1]} places, and none at {place}")
-    return Walk(image=pixels.tolist(), kernel=kernel.tolist(), answers=answers.tolist(), place=[int(row), int(column)])
+    return Walk(image=pixels.tolist(), kernel=kernel.tolist(), answers=answers.tolist(), place=list(map(int, place)))
 
 
 class Walk(anywidget.AnyWidget):
