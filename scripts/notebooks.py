@@ -19,6 +19,7 @@ from mnist_helpers.exercises.catalogue import exercises
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
+PICTURES = {"image/png", "image/svg+xml"}  # figures and widgets; drawings
 PROJECT = "10"  # the notebook that is no lesson
 FOLDED = "hide-output"
 
@@ -103,9 +104,9 @@ def describe_pictures(book):
     for cell in book.cells:
         printed = "".join(output.text for output in cell.get("outputs", []) if output.get("name") == "stdout")
         for output in cell.get("outputs", []):
-            if "image/png" in output.get("data", {}):
+            for kind in PICTURES & output.get("data", {}).keys():
                 words = re.sub(r"<[^>]+>", "", printed if cell_draws(output) else output.data["text/plain"])
-                output.metadata.setdefault("image/png", {})["alt"] = " ".join(words.split())
+                output.metadata.setdefault(kind, {})["alt"] = " ".join(words.split())
 
 
 def cell_draws(output):
@@ -121,7 +122,7 @@ def minutes(book):
     prose = " ".join(cell.source for cell in book.cells[1:start] if cell.cell_type == "markdown")
     code = [cell for cell in book.cells[3:start] if cell.cell_type == "code"]
     lines = sum(bool(re.search(r"\w", line)) for cell in code for line in cell.source.splitlines())
-    figures = sum("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
+    figures = sum(bool(PICTURES & output.get("data", {}).keys()) for cell in code for output in cell.outputs)
     known = {one.id: one.minutes for one in exercises()}
     asked = asked_in(book)
     questions = len(re.findall(r"\?(?!\w)", prose)) + sum(id not in known for id in asked)

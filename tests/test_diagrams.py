@@ -6,6 +6,7 @@ import re
 import xml.etree.ElementTree as ET
 from types import SimpleNamespace
 
+import nbformat
 import pytest
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,7 @@ from test_plotting import contrast
 import mnist_helpers as mh
 from mnist_helpers.data import MNIST, Source
 from mnist_helpers.svg import SMALL, WIDTH, Diagram, decimals_for, number, percent
+from scripts.notebooks import describe_pictures, minutes
 
 SVG = "{http://www.w3.org/2000/svg}"
 NAMES = ["neuron", "long neuron", "silent neuron", "network", "wide network", "splits", "sample", "loop", "bare loop",
@@ -164,6 +166,16 @@ def test_words_from_outside_stay_words():
     assert root.find(f"{SVG}desc").text == drawing.sentence
     image = ET.fromstring(re.sub(">$", "/>", drawing._repr_mimebundle_()["text/html"]))
     assert image.get("alt") == drawing.sentence
+
+
+def test_a_stored_drawing_is_described_and_counted_as_a_figure(drawing):
+    new = nbformat.v4
+    output = new.new_output("execute_result", drawing._repr_mimebundle_(), execution_count=1)
+    cells = [new.new_code_cell("x", outputs=[output] * (n == 3) * 20) for n in range(4)]
+    book = new.new_notebook(cells=[*cells, new.new_markdown_cell("## Exercises")])
+    describe_pictures(book)
+    assert output.metadata["image/svg+xml"]["alt"] == drawing.sentence
+    assert minutes(book)[0] == 10  # half a minute for each
 
 
 # One by one
