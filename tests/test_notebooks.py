@@ -485,6 +485,7 @@ def test_the_race_of_05_is_run_by_one_thread(mnist, monkeypatch, capsys):
     used, original, before = set(), mh.predict_logits, torch.get_num_threads()
     monkeypatch.setattr(mh, "predict_logits", lambda *args: used.add(torch.get_num_threads()) or original(*args))
     names = {"mh": mh, "torch": torch, "math": math, "time": time, "mnist": mnist, "model": mh.load_pretrained()}
+    names["guess"] = SimpleNamespace(reveal=float)
     torch.set_num_threads(2)
     try:
         exec(code_with("05_prediction", "one_by_one"), names)
