@@ -345,7 +345,7 @@ def test_what_is_not_compared_is_asserted(book):
         checked = "assert" in cell.source.lower() or ".reveal(" in cell.source  # which asserts what may come out
         if IGNORED in cell.metadata.get("tags", []) and cell.outputs and not checked:
             shows = re.match(
-                r"mh\.(plot_\w+|browse|transform|read_picture|mislead)\(|plt\.show\(\)",
+                r"mh\.(plot_\w+|browse|transform|read_picture|mislead|progress)\(|plt\.show\(\)",
                 cell.source.splitlines()[-1],
             )
             asks = re.search(r"mh\.(exercise|guess)\(", cell.source)

@@ -247,12 +247,12 @@ class NearestMean(Exercise):
     @staticmethod
     def examples():
         """Images `uint8 (12, 28, 28)` and means `(10, 28, 28)` for which every usual mistake gives other digits."""
-        means = torch.randint(0, 2, (10, 28, 28)) * 90.0
-        means[8] = (means[8] + means[1]).clamp(max=90)  # overlaps with a 1 as much as the mean 1 does
+        means = torch.randint(0, 2, (10, 28, 28)) * 120.0
+        means[8] = (means[8] + means[1]).clamp(max=120)  # overlaps with a 1 as much as the mean 1 does
         images = means[[3, 7, 0, 5, 5, 1, 9, 4, 8, 6, 2, 2]].clone()
         images[:11] += torch.randint(0, 6, (11, 28, 28))
-        images[11, :4] += 110  # far from the mean 2 in a few pixels, and a little from the mean 5 in all of them
-        means[5] = images[11] + 35
+        images[11, :4] += 95  # far from the mean 2 in a few pixels, and a little from the mean 5 in all of them
+        means[5] = images[11] + 30
         images[3:5] = means[5] + 5
         return images.to(torch.uint8), means
 
