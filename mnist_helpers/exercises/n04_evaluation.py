@@ -130,6 +130,15 @@ class AccuracyOfBatches(Exercise):
         otherwise = f"With 8 right of 11 images in batches of 5, 4 and 2, your function returns {found:g}."
         compare(found / 100 if abs(found - 800 / 11) < 0.1 else found, 8 / 11, known, otherwise, within=1e-3)
 
+    def taken(self, answer):
+        """The student's function, which here returns a float whatever form it chose."""
+
+        def as_float(batches):
+            share = number(answer(batches))
+            return share / 100 if share > 1 else share
+
+        return as_float
+
     @staticmethod
     def _batch(size, right):
         labels = torch.arange(size)
@@ -198,6 +207,9 @@ class Bootstrap(Exercise):
         require(abs(middle - 0.9) < 0.015, f"Of these answers 90 % are right, and your repeats say {middle:.1%}.")
         require(spread < 0.042, "Your repeats scatter too much: draw as many images as there are answers.")
         require(spread > 0.021, "Your repeats scatter too little: the same image may be drawn again, N draws for each.")
+
+    def taken(self, answer):
+        return lambda answers, repeats: tensor(answer(answers, repeats)).float()
 
     right = (
         lambda answers, repeats: [answers[torch.randint(len(answers), (len(answers),))].mean() for _ in range(repeats)],
@@ -317,6 +329,13 @@ class ToldApart(Exercise):
             verdicts[1], "36 against 18 is more than luck. Take the root of what they disagree on, not of all images."
         )
         require(verdicts[2], "12 against 40 is more than luck, though the first wins less often: mind the sign.")
+
+    def taken(self, answer):
+        def in_one_form(first, second):
+            only_first, only_second, apart = parts(answer(first, second))
+            return round(number(only_first)), round(number(only_second)), yes_or_no(apart)
+
+        return in_one_form
 
     @staticmethod
     def _networks(both, first, second, neither):
