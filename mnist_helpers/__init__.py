@@ -66,6 +66,7 @@ _LATER = {
     "beyond.mislead": ("mislead",),
     "exercises.catalogue": ("exercise", "exercises", "guess"),
     "exercises.goal": ("reach_goal",),
+    "exercises.loops": ("broken_loops",),
     "exercises.pooled": ("guesses",),
     "exercises.table": ("progress",),
 }

@@ -85,7 +85,7 @@ class Goal(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs):
         """Where nothing runs: what one would set, and the tries so far."""
-        words = f"Two sliders, batch size and learning rate, and a button that trains one epoch. Goal: {self.goal:.1%}."
+        words = "Two sliders, batch size and learning rate, a button that trains one epoch, and a map of all tries."
         for batch_size, rate, steps, accuracy in self.tries:
             words += f" Batch size {batch_size:,}, learning rate {rate:g}, {steps:,} steps: {accuracy:.1%}."
         still = {

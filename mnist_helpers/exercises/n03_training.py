@@ -31,7 +31,7 @@ from .answers import (
 from .exercise import Exercise, Wrong
 from .goal import goal_of, one_epoch
 from .guess import Guess
-from .loops import BROKEN, LOOPS, Few, Watched, altered, blame, epoch, watched
+from .loops import BROKEN, Few, Watched, altered, blame, epoch, watched
 from .scales import Choices, Scale
 
 GUESSES = (
@@ -266,7 +266,6 @@ class Bugs(Exercise):
         "A clears what it is about to step with, B clears only once, C puts a softmax before a loss that has its own, "
         "and D shuffles the images and leaves the labels as they were."
     )
-    loops = LOOPS
     hints = (
         "One line in each loop is wrong, or stands in the wrong place. Compare the order with that of your own loop.",
         "A and D stay at the loss of a guess: in one of them nothing moves, in the other there is nothing to learn.",
@@ -278,14 +277,6 @@ class Bugs(Exercise):
     def own():
         answer = {"A": 6, "B": 3, "C": 5, "D": 4}
         return answer
-
-    def show(self):
-        """Print the four loops with numbered lines."""
-        for name, loop in self.loops.items():
-            print(f"Loop {name}")
-            for place, line in enumerate(inspect.getsource(loop).splitlines(), 1):
-                print(f"{place:3}  {line}")
-            print()
 
     def verify(self, answer):
         if isinstance(answer, list | tuple) and len(answer) == len(BROKEN):
