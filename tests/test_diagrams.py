@@ -17,7 +17,7 @@ from test_plotting import contrast
 
 import mnist_helpers as mh
 from mnist_helpers.data import MNIST, Source
-from mnist_helpers.svg import SMALL, WIDTH, Diagram, decimals_for, number, percent
+from mnist_helpers.svg import MINUS, PLUS, WIDTH, Diagram, decimals_for, number, percent
 from scripts.notebooks import describe_pictures, minutes
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -116,7 +116,7 @@ def test_a_notebook_shows_it_with_its_sentence(drawing):
 
 def test_no_text_is_small_cut_or_on_another(drawing):
     for text in texts(drawing):
-        assert text.size >= SMALL
+        assert text.size >= 13  # 11.5 on a page of 1,024 pixels
         assert 0 <= text.left < text.right <= WIDTH, text
         assert 0 <= text.top < text.bottom <= drawing.height, text
     for one, other in itertools.combinations(texts(drawing), 2):
@@ -156,6 +156,17 @@ def test_numbers_are_written_as_people_write_them():
     assert [number(x) for x in (-0.5, -0.001, 1234.5)] == ["−0.50", "0.00", "1,234.50"]
     assert [percent(x) for x in (1, 0.9999, 0.876, 0.0001, 0)] == ["100.0 %", "> 99.9 %", "87.6 %", "< 0.1 %", "0.0 %"]
     assert [decimals_for([x, 0]) for x in (123, 1.5, 0.0123, 1e-9, 0)] == [0, 2, 4, 6, 2]
+
+
+def test_cells_are_the_fuller_the_larger_their_value():
+    drawing = Diagram(40, "Cells", "Six of them.")
+    drawing.cells(10, 20, [[1, 0.5, 0.01], [-1, -0.25, 7]], 5, colour=PLUS, other=MINUS)
+    shown = {}
+    for path in elements(drawing).iter(f"{SVG}path"):
+        for x, y in re.findall(r"M([\d.]+) ([\d.]+)h5", path.get("d")):
+            shown[float(x), float(y)] = path.get("fill"), float(path.get("fill-opacity"))
+    assert shown == {(10, 20): (PLUS, 1), (15, 20): (PLUS, 0.5), (10, 25): (MINUS, 1), (15, 25): (MINUS, 0.25),
+                     (20, 25): (PLUS, 1)}  # fmt: skip
 
 
 def test_words_from_outside_stay_words():
