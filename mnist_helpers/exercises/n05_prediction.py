@@ -105,7 +105,12 @@ def _drawing(answer):
         return answer.drawing
     try:
         require(isinstance(answer, list | tuple), "Strokes are expected: a list of lists of points (x, y).")
-        return mh.Drawing(answer)
+        drawing = mh.Drawing(answer)
+        largest = max((np.max(stroke) for stroke in answer if len(stroke)), default=0)
+        require(
+            largest <= 1, f"Your points go up to {largest:g}: the pad's side is 1, whatever its size on the screen."
+        )
+        return drawing
     except mh.ImageError as error:
         raise NotYet(f"This is no drawing: {error}. Even a single stroke stands in a list of strokes.") from error
 
@@ -118,6 +123,14 @@ def _require_new(drawing):
         if mh.Drawing(known.strokes, pen=drawing.pen, style=drawing.style) == drawing:
             kind = "is a digit of the course's" if known.label is not None else "comes with the course"
             raise NotYet(f"This drawing {kind}. Change it, or draw one of your own.")
+
+
+def _twin(drawing):
+    """The label of a recorded digit that makes nearly the same image, or None. Their cosine is above 0.82 for three in
+    four of the recorded digits, and for none of the recorded drawings that are no digits."""
+    digits = mh.as_split([known for known in mh.load_drawings() if known.label is not None])
+    near = torch.cosine_similarity(digits.images.flatten(1).float(), mh.render(drawing).flatten()[None].float())
+    return digits.labels[near.argmax()].item() if near.max() > 0.82 else None
 
 
 class _Drawn(Exercise):
@@ -155,7 +168,13 @@ class CentreOfMass(Exercise):
         for turns in (0, 1):
             ink = torch.zeros(6, 9)
             ink[:, 6], ink[4, 1:8], ink[0, 2] = 0.5, 1.0, 0.25
-            self._compare(call(answer, ink.rot90(turns)), ink.rot90(turns))
+            self._compare(self._found(answer, ink.rot90(turns)), ink.rot90(turns))
+
+    def _found(self, answer, ink):
+        try:
+            return call(answer, ink)
+        except NotYet as error:
+            raise NotYet(f"{error} The ink that it got is {ink.shape[0]} rows by {ink.shape[1]} columns.") from error
 
     def _compare(self, found, ink):
         found = tensor(found).flatten()
@@ -184,8 +203,18 @@ class CentreOfMass(Exercise):
             (right - (size - 1) / 2, "You measure from the middle. Rows and columns are numbered from the upper left."),
             (right + 0.5, "Half a pixel too far: row 0 counts as 0."),
             (right.round(), "Do not round yet: the centre lies between pixels."),
+            (right.floor(), "Do not round yet: the centre lies between pixels."),
+            (13.5 - right, "That is the way to the middle of 28. Only the centre itself is asked for here."),
+            (
+                torch.stack([ink.sum(1).argmax(), ink.sum(0).argmax()]),
+                "You take the row and the column with most ink: the others pull, too.",
+            ),
         )
-        compare(found, right, known, "For a little test image your centre lies elsewhere.", within=0.01)
+        places = [f"({row:.2f}, {column:.2f})" for row, column in (found, right)]
+        otherwise = (
+            f"For a test image of {size[0]} rows and {size[1]} columns yours is {places[0]}; it should be {places[1]}."
+        )
+        compare(found, right, known, otherwise, within=0.01)
 
     right = (
         lambda ink: np.average(np.indices(ink.shape), axis=(1, 2), weights=np.stack([ink, ink])),
@@ -202,6 +231,10 @@ class CentreOfMass(Exercise):
         Wrong("a sum", lambda ink: torch.stack(centre_of_mass(ink)) * ink.sum(), "no mean yet"),
         Wrong("all pixels", lambda ink: torch.stack(centre_of_mass(ink)) * ink.mean(), "blank paper"),
         Wrong("the strongest", lambda ink: divmod(int(ink.argmax()), ink.shape[1]), "strongest"),
+        Wrong("the fullest row and column", lambda ink: (ink.sum(1).argmax(), ink.sum(0).argmax()), "with most ink"),
+        Wrong("28 rows, always", lambda ink: (ink.sum(1) * torch.arange(28)).sum() / ink.sum(), "6 rows by 9 columns"),
+        Wrong("the way to the middle", lambda ink: 13.5 - torch.stack(centre_of_mass(ink)), "the way to"),
+        Wrong("half a pixel", lambda ink: torch.stack(centre_of_mass(ink)) + 0.5, "Half a pixel"),
         Wrong("rounded", lambda ink: [round(float(value)) for value in centre_of_mass(ink)], "not round"),
         Wrong(
             "weighed ink, counted pixels", lambda ink: torch.stack(centre_of_mass(ink)) * ink[ink > 0].mean(), "inked"
@@ -250,7 +283,13 @@ class Limit(Exercise):
         )
         wrong_end = f"The wrong end: {below:.0%} lie below yours, and would be refused."
         require(abs(below - 1 + share) > 0.0021, wrong_end)
-        compare(found, -1, known, f"{below:.1%} of the scores lie below yours, not {share:.0%}.", within=1e-5)
+        compare(
+            found,
+            -1,
+            known,
+            f"Asked for a share of {share:.0%}, yours lies above {below:.1%} of the scores.",
+            within=1e-5,
+        )
 
     right = (
         lambda scores, share: scores.quantile(share),
@@ -296,6 +335,8 @@ class Fool(_Drawn):
         refused = ""
         for drawing in drawings:
             _require_new(drawing)
+            twin = _twin(drawing)
+            require(twin is None, f"People would call that a {twin}: draw what nobody calls a digit.")
             for fit in (True, False):
                 read = mh.predict(model, drawing, fit=fit)
                 verdict = judge(read)
@@ -319,6 +360,8 @@ class Fool(_Drawn):
             Wrong("not like a digit", CROSS, "unfamiliar"),
             Wrong("a digit", digit, "kept it as a 3"),
             Wrong("the same digit, without its label", mh.Drawing(digit.strokes), "a digit of the course's"),
+            Wrong("a digit of one's own", [[(0.3, 0.25), (0.7, 0.25), (0.45, 0.8)]], "call that a 7"),
+            Wrong("in pixels", [[(10, 20), (200, 200)]], "pad's side is 1"),
             Wrong("a recorded one", mh.Drawing(other.strokes), "comes with the course"),
             Wrong("an empty pad", SimpleNamespace(trophies=[], drawing=mh.Drawing([])), "is empty"),
             Wrong("one stroke, not in a list", [(0.2, 0.1), (0.2, 0.9)], "Even a single stroke"),
@@ -416,8 +459,9 @@ class LargeAndLost(_Drawn):
         drawing, digit, cause = (
             _drawing(answer[0]),
             whole(answer[1]),
-            choice(answer[2], ("its place", "its size", "both")),
+            str(answer[2]).casefold().strip(),
         )
+        cause = choice(cause.removeprefix("its "), ("place", "size", "both"))
         require(drawing.strokes, "The drawing is empty: draw first, then run this cell.")
         width, height = np.ptp(np.concatenate(drawing.strokes), axis=0)
         require(
@@ -431,15 +475,19 @@ class LargeAndLost(_Drawn):
         )
         require(judge(centred) == "sure", f"Centred like MNIST it is right, but the judge calls it {judge(centred)}.")
         require(drawn.digit != digit, f"It is not lost: as drawn, too, it is read as {drawn}.")
-        image = drawing.to_mnist(fit=False)
-        alone = {"its place": moved(image), "its size": resized(image)}
+        self._find_cause(drawing.to_mnist(fit=False), digit, cause, model)
+        did = "both together are" if cause == "both" else f"its {cause} is"
+        return f"Drawn so, it is read as {drawn}; {did} what did it."
+
+    def _find_cause(self, image, digit, cause, model):
+        """Change the place alone and the size alone, and see whether the digit is then read."""
+        alone = {"place": moved(image), "size": resized(image)}
         alone = {name: mh.predict(model, changed).digit for name, changed in alone.items()}
-        mended = [name for name, said in alone.items() if said == digit]
-        if cause != "both":
-            what = "moved to the middle at this size" if cause == "its place" else "made smaller where it is"
-            require(cause in mended, f"It is something else: {what}, it is read as {alone[cause]}.")
-        require(cause != "both" or not mended, "One is enough: moved alone or made smaller alone, it is read.")
-        return f"Drawn so, it is read as {drawn}; {cause} is what did it."
+        if cause == "both":
+            require(digit not in alone.values(), "One is enough: moved alone or made smaller alone, it is read.")
+        else:
+            what = "moved to the middle at this size" if cause == "place" else "made smaller where it is"
+            require(alone[cause] == digit, f"It is something else: {what}, it is read as {alone[cause]}.")
 
     right = (
         (mh.Drawing([[(0.03, 0.05), (0.3, 0.05), (0.1, 0.95)]]), "7", " Its place"),
@@ -500,7 +548,7 @@ class Askew(Exercise):
         digits = mh.as_split([drawing for drawing in mh.load_drawings() if drawing.label is not None])
         tilts = torch.empty(len(digits)).uniform_(20, 45) * torch.randn(len(digits)).sign()
         askew = mh.affine(digits.images, rotation=tilts)
-        upright = torch.stack([self._image(call(answer, image.clone(), model)) for image in askew])
+        upright = torch.stack([self._turned(answer, image.clone(), model) for image in askew])
         without, said = (mh.predict_logits(model, images).argmax(1).cpu() for images in (askew, upright))
         right, before = (int((answers == digits.labels).sum()) for answers in (said, without))
         count = f"{right} of {len(digits)} are read, {before} without your function"
@@ -512,10 +560,17 @@ class Askew(Exercise):
         require(right > before, f"{count}: it does harm. Which way was each turned, and do all need the same?")
         raise NotYet(f"{count}; the goal is {self.goal}.")
 
-    def _image(self, found):
+    def _turned(self, answer, image, model):
+        try:
+            found = call(answer, image, model)
+        except NotYet as error:
+            batches = "`image` is (28, 28); `mh.affine` and `mh.predict_logits` take a batch, such as `image[None]`"
+            raise NotYet(f"{error} ({batches}.)") from error
+        require(not isinstance(found, tuple), "Several things come back: return the turned image alone.")
         found = tensor(found)
         require(found.ndim > 0, "Return the image, turned, and not what is read: the check asks the network.")
         require(found.squeeze().shape == (28, 28), f"An image (28, 28) is expected, and yours is {tuple(found.shape)}.")
+        require(found.min() >= 0, "Your image goes below 0: return it as it was, from 0 to 255, not normalised.")
         require(found.max() > 1, "Your image's strongest ink is 1 or less: it goes from 0 to 255.")
         return found.squeeze().clamp(0, 255).round().to(torch.uint8)
 
@@ -537,5 +592,8 @@ class Askew(Exercise):
         ),
         Wrong("from 0 to 1", lambda image, model: straighten(image, model) / 255, "0 to 255"),
         Wrong("all turned images", lambda image, model: image.expand(19, -1, -1), "An image (28, 28)"),
+        Wrong("no batch", lambda image, model: mh.affine(image, rotation=30), "take a batch"),
+        Wrong("normalised", lambda image, model: mh.normalize(image[None])[0, 0], "not normalised"),
+        Wrong("image and angle", lambda image, model: (image, 30), "Several things"),
         Wrong("only centred", lambda image, model: mh.to_mnist(image), "the goal is"),
     )
