@@ -28,7 +28,7 @@ GUESSES = (
     ),
     Guess(
         "01-lazy",
-        "On digits with ten ones for every other digit: how often is the program right that always answers 1?",
+        "In a set with ten times as many ones as other digits: how much does the program read that always answers 1?",
         Scale(
             0,
             100,
@@ -53,8 +53,8 @@ GUESSES = (
             100,
             unit="%",
             bands=(
-                (45, "Black strokes catch the eye; the paper around them takes more room."),
-                (72, "Do not forget the margin: no digit comes near the edge of its image."),
+                (45, "Strokes catch the eye; the paper around them takes more room."),
+                (72, "Do not forget the margin: a digit fills only the middle of its image."),
                 (88, "You saw how thin a stroke is in its 28 × 28 pixels."),
                 (100, "A stroke is some pixels wide, and its grey edges count as ink, too."),
             ),
@@ -82,7 +82,7 @@ GUESSES = (
         "Which of these reads most of the validation images correctly?",
         Choices(
             {
-                "squared, means": "A square forgives small differences, as to the grey of a ghost, but no large ones.",
+                "squared, means": "A square forgives small differences, as to a ghost's grey, and punishes large ones.",
                 "absolute, means": "Simpler, yes. But faint grey all over adds up, and all averages are grey.",
                 "absolute, medians": "A median has no grey haze, which helps, but forgets all rarer ways to write.",
             }
@@ -161,6 +161,10 @@ class MeanImage(Exercise):
             found = tensor(stopped(answer, takes, (images.clone(), labels.clone(), digit), self.signs))
             require(found.ndim, "One number came out: `mean()` took all axes. Only the one that counts images may go.")
             require(
+                found.ndim != 1 or len(found) in (len(chosen), len(images), 28),
+                f"{len(found)} single pixels came out: the mask must pick whole images. Is it made of `labels`?",
+            )
+            require(
                 found.ndim > 1,
                 f"{len(found)} numbers came out, and an image is expected. Rows and columns must stay; which axis "
                 "counts the images?",
@@ -176,7 +180,10 @@ class MeanImage(Exercise):
                 (chosen.mean(0) / 255, "This is on a scale from 0 to 1. Leave the pixels as they are, from 0 to 255."),
                 (chosen.mean(0).floor(), "The decimals are cut off. Take the mean last, and leave it as it is."),
                 (chosen.median(0).values, "This is the median, the number in the middle. The mean is asked for."),
-                (images[labels == 3].float().mean(0), "Asked for the ones, it returns the mean of the threes."),
+                (
+                    images[labels == 3].float().mean(0),
+                    "For digit 1 it returns the mean of the threes.",
+                ),
             ]
             otherwise = "This is not the mean of the images it was given: does it use all that stands in its brackets?"
             compare(found, chosen.mean(0), known, otherwise, within=0.01)
@@ -210,7 +217,7 @@ class MeanImage(Exercise):
         Wrong("bytes again", lambda images, labels, digit: mean_image(images, labels, digit).byte(), "cut off"),
         Wrong("the median", lambda images, labels, digit: images[labels == digit].median(0).values, "median"),
         Wrong("always the threes", lambda images, labels, digit: mean_image(images, labels, 3), "mean of the threes"),
-        Wrong("a mask of pixels", lambda images, labels, digit: images[images == digit].float(), "numbers came out"),
+        Wrong("a mask of pixels", lambda images, labels, digit: images[images == digit].float(), "single pixels"),
         Wrong("not what is given", lambda images, labels, digit: torch.full((28, 28), 33.3), "in its brackets"),
         Wrong("no return", lambda images, labels, digit: print(end=""), "is there a `return`"),
     )
@@ -269,19 +276,25 @@ class NearestMean(Exercise):
         require(found.shape == (12,), f"Of 12 images, digits of shape (12,) are expected, not {tuple(found.shape)}.")
         differences = images[:, None].float() - means
         known = [
-            (distances.min(1).values, "These are the smallest distances. Asked is *where* they stand: the digit."),
+            (
+                distances.min(1).values,
+                "These are the smallest distances. *Where* do they stand? That is the digit.",
+            ),
             (
                 differences.sum((2, 3)).argmin(1),
                 "Positive and negative differences cancel, so that a far image can seem near. A distance is never "
                 "negative.",
             ),
-            (differences.sum((2, 3)).abs().argmin(1), "Differences cancel when they are added: square each pixel's."),
+            (differences.sum((2, 3)).abs().argmin(1), "Differences cancel when they are added. Square each one first."),
             (
                 differences.abs().sum((2, 3)).argmin(1),
                 "These are absolute differences. Squared ones are asked for.",
             ),
-            (distances.argmax(1), "These are the digits that are farthest away."),
-            ((images[:, None] * means).sum((2, 3)).argmax(1), "This is overlap: it favours the mean with most ink."),
+            (distances.argmax(1), "These are the digits that are farthest away. The closest are asked for."),
+            (
+                (images[:, None] * means).sum((2, 3)).argmax(1),
+                "Products favour the means with most ink. Take differences.",
+            ),
         ]
         otherwise = "An image that nearly is one of the means is not read as its digit. Do you use the `means` given?"
         compare(found, distances.argmin(1), known, otherwise)
@@ -298,7 +311,7 @@ class NearestMean(Exercise):
     wrong = (
         Wrong("cancelling", lambda images, means: (images[:, None] - means).sum((2, 3)).argmin(1), "cancel"),
         Wrong(
-            "abs too late", lambda images, means: (images[:, None] - means).sum((2, 3)).abs().argmin(1), "square each"
+            "abs too late", lambda images, means: (images[:, None] - means).sum((2, 3)).abs().argmin(1), "Square each"
         ),
         Wrong(
             "absolute",
@@ -309,7 +322,7 @@ class NearestMean(Exercise):
         Wrong(
             "the smallest itself",
             lambda images, means: ((images[:, None] - means) ** 2).sum((2, 3)).min(1).values,
-            "*where* they stand",
+            "*Where* do they stand",
         ),
         Wrong("farthest", lambda images, means: ((images[:, None] - means) ** 2).sum((2, 3)).argmax(1), "farthest"),
         Wrong("wrong axis", lambda images, means: ((images[:, None] - means) ** 2).sum((2, 3)).argmin(0), "ten means"),
@@ -352,24 +365,26 @@ class DeadPixels(Exercise):
     def verify(self, answer, images):
         dead = images.amax(0) == 0  # (28, 28)
         count, empty = int(dead.sum()), images == 0
-        if isinstance(answer, torch.Tensor | np.ndarray) and answer.size != 1 and tuple(answer.shape) == (28, 28):
-            raise NotYet("These are 28 × 28 answers, one for each pixel. How many pixels is it?")
+        if isinstance(answer, torch.Tensor | np.ndarray) and answer.shape == (28, 28):
+            raise NotYet("These are 28 × 28 answers, one for each pixel. How many of them are True?")
+        value = number(answer)
+        for factor, unit in ((1, ""), (100, ", in per cent")):
+            near = abs(value - factor * count / 784) < 0.0006 * factor
+            require(not near, f"This is their share{unit}. How many are they?")
         known = [
-            (784 - count, "So many hold ink in some image. Asked for are the others."),
-            (count / 784, "This is their share. Asked is how many."),
-            (100 * count / 784, "This is their share, in per cent. Asked is how many."),
+            (784 - count, "So many hold ink in some image. The others are asked for."),
             (empty.sum(), "This counts the paper of all images together. A pixel here is a place, one of 784."),
-            (empty.any(0).sum(), "So many are paper in at least one image. Asked is: in every one."),
-            (empty[0].sum(), "So many are paper in the first image. Asked is: in every one."),
+            (empty.any(0).sum(), "So many are paper in at least one image. A dead one is paper in all."),
+            (empty[0].sum(), "So many are paper in the first image. A dead one is paper in all."),
             (empty.sum() / len(images), "So many are paper in an image on average, but not always the same ones."),
         ]
         known = [(torch.as_tensor(value), message) for value, message in known]
         otherwise = (
             "An image has only 784 pixels."
-            if number(answer) > 784
-            else "It is another number. Is it `images`, all training images, that you look at, and exactly 0?"
+            if value > 784
+            else "That is not their number. Do you look at `images`, all training images, and for exactly 0?"
         )
-        compare(number(answer), count, known, otherwise, within=0.001)
+        compare(value, count, known, otherwise, within=0.001)
 
     @property
     def right(self):
@@ -381,17 +396,18 @@ class DeadPixels(Exercise):
         images = self.given["images"]
         count = int(self.own(images))
         return (
-            Wrong("the others", 784 - count, "Asked for are the others"),
-            Wrong("the share", count / 784, "This is their share. Asked"),
+            Wrong("the others", 784 - count, "The others are asked for"),
+            Wrong("the share", count / 784, "This is their share. How many"),
+            Wrong("the share, rounded", f"{count / 784:.3f}", "This is their share. How many"),
             Wrong("per cent", 100 * count / 784, "in per cent"),
             Wrong("all paper", (images == 0).sum(), "all images together"),
             Wrong("paper in some image", (images == 0).any(0).sum(), "in at least one image"),
             Wrong("one image", (images[0] == 0).sum(), "in the first image"),
             Wrong("the average", (images == 0).float().sum((1, 2)).mean(), "on average"),
-            Wrong("the mask", images.sum(0) == 0, "How many pixels"),
-            Wrong("the mask as an array", (images.sum(0) == 0).numpy(), "How many pixels"),
+            Wrong("the mask", images.sum(0) == 0, "are True?"),
+            Wrong("the mask as an array", (images.sum(0) == 0).numpy(), "are True?"),
             Wrong("something large", 5000, "only 784 pixels"),
-            Wrong("another number", count + 1, "It is another number"),
+            Wrong("another number", count + 1, "That is not their number"),
             Wrong("a word", "many", "A number is expected"),
         )
 
@@ -422,7 +438,7 @@ class Denormalize(Exercise):
         require(found.shape != (3, 1, 28, 28), "The channel, an axis of length 1, is still there.")
         require(
             found.ndim != 3 or len(found) == 3,
-            f"It returned {len(found)} images for 3: does it use what it was given, in its brackets?",
+            f"It returned {len(found):,} images for the 3 it was given: does it use what stands in its brackets?",
         )
         require(
             found.shape == (3, 28, 28), f"Here the shape (3, 28, 28) is expected, and yours is {tuple(found.shape)}."
@@ -517,9 +533,9 @@ class NearestNeighbour(Exercise):
         distances = torch.cdist(images.flatten(1).float(), known.flatten(1).float())
         means = torch.stack([known[labels == digit].float().mean(0) for digit in range(10)])
         wrapped = ((images[:, None] - known[None]) ** 2).sum((2, 3))
-        places_of = "These are the places of the closest known images. Asked are the labels there."
+        places_of = "These are the places of the closest known images. Which labels stand there?"
         require(not torch.equal(found, distances.argmin(1).double()), places_of)
-        smallest = "These are the smallest distances. Asked is whose they are: the label."
+        smallest = "These are the smallest distances. Whose are they? Their labels are asked for."
         require(not torch.equal(found, distances.min(1).values.double()), smallest)
         others = tensor(call(answer, *given, (labels + 3) % 10))
         require(
@@ -569,7 +585,7 @@ class NearestNeighbour(Exercise):
         Wrong(
             "the smallest distance",
             lambda i, k, n: torch.cdist(i.flatten(1).float(), k.flatten(1).float()).min(1).values,
-            "whose they are",
+            "Whose are they",
         ),
         Wrong(
             "farthest", lambda i, k, n: n[torch.cdist(i.flatten(1).float(), k.flatten(1).float()).argmax(1)], "farthest"
@@ -641,7 +657,10 @@ class TenADigit(Exercise):
             "One of them is a validation image itself. What is stored must come from training, or else "
             "you measure how well a label is remembered.",
         )
-        require(stored.max() > 1.5, "Their values go from 0 to 1, and those of the images to be read from 0 to 255.")
+        require(
+            stored.max() > 10,
+            f"Their values go from {stored.min():.1f} to {stored.max():.1f}, and those of the images from 0 to 255.",
+        )
         share = self.read(stored, validation)
         count = stored.shape[1]
         if share < self.goal:
@@ -653,7 +672,8 @@ class TenADigit(Exercise):
             require(not alike, f"{told} Those of one digit are nearly the same: are their groups unlike each other?")
             single = bool((stored == stored.round()).all())
             require(not single, f"{told} They are single images, each with its writer's whims. Could several be one?")
-            raise NotYet(told)
+            fewer = f"Up to ten images for each digit are allowed, and you use {count}."
+            raise NotYet(f"{told} {fewer if count < 10 else 'The more alike its images, the sharper an average.'}")
         return f"They read {share:.1%} of the validation images, with {count} stored for each digit, and no network."
 
     def in_form(self, stored):
@@ -670,7 +690,7 @@ class TenADigit(Exercise):
         )
         require(len(stored) == 10 and stored.shape[1], f"{wanted}{tuple(stored.shape)}.")
         bad = int((~stored.isfinite()).flatten(2).any(2).sum())
-        require(not bad, f"{bad} of them hold no numbers (nan): the mean of a group without any image is none.")
+        require(not bad, f"{bad} of them hold no numbers (nan). Is there a group without any image? It has no mean.")
         return stored
 
     @staticmethod
@@ -708,7 +728,8 @@ class TenADigit(Exercise):
             Wrong("too many", torch.cat([own, own], dim=1), "the most that is allowed"),
             Wrong("all in one row", own.flatten(0, 1), "(10, K, 28, 28) is expected"),
             Wrong("axes swapped", own.transpose(0, 1), "The first axis counts"),
-            Wrong("from 0 to 1", own / 255, "from 0 to 1"),
+            Wrong("from 0 to 1", own / 255, "to 1.0, and those of the images"),
+            Wrong("normalised", own / 255 / 0.3081, "those of the images from 0"),
             Wrong("validation images", remembered, "how well a label is remembered"),
             Wrong("an empty group", empty, "(nan)"),
             Wrong("a function", mean_image, "are expected"),
