@@ -38,7 +38,7 @@ def draw_neuron(inputs, weights, bias=0.0):
     others = f" and {len(inputs) - shown:,} more" if len(inputs) > shown else ""
     terms = " + ".join(f"{number(x)} × {number(w, 3)}" for x, w in zip(inputs[:shown], weights[:shown], strict=True))
     diagram = Diagram(
-        84 + 44 * max(3, shown + bool(others)),
+        60 + 44 * max(3, shown + bool(others)),
         "One neuron",
         f"A neuron with {plural(len(inputs), 'input')}: {terms}{others}, plus the bias {number(bias)}, is "
         f"{number(total, 3)}; after ReLU the output is {number(output, 3)}.",
