@@ -146,10 +146,7 @@ class MeanImage(Exercise):
     signs = (
         ("Got: Byte", "A mean has decimals, and bytes have none: one of the six moves comes before it."),
         ("Got: Long", "A mean has decimals, and whole numbers have none: one of the six moves comes before it."),
-        (
-            "shape of the mask",
-            "The mask does not fit: it needs one True or False an image. Is it made of `labels`?",
-        ),
+        ("shape of the mask", "The mask does not fit: it needs one True or False an image. Is it made of `labels`?"),
     )
 
     def verify(self, answer):
@@ -180,10 +177,7 @@ class MeanImage(Exercise):
                 (chosen.mean(0) / 255, "This is on a scale from 0 to 1. Leave the pixels as they are, from 0 to 255."),
                 (chosen.mean(0).floor(), "The decimals are cut off. Take the mean last, and leave it as it is."),
                 (chosen.median(0).values, "This is the median, the number in the middle. The mean is asked for."),
-                (
-                    images[labels == 3].float().mean(0),
-                    "For digit 1 it returns the mean of the threes.",
-                ),
+                (images[labels == 3].float().mean(0), "For digit 1 it returns the mean of the threes."),
             ]
             otherwise = "This is not the mean of the images it was given: does it use all that stands in its brackets?"
             compare(found, chosen.mean(0), known, otherwise, within=0.01)
@@ -207,9 +201,7 @@ class MeanImage(Exercise):
         Wrong("no mask", lambda images, labels, digit: images.float().mean(0), "mean of all images"),
         Wrong("the sum", lambda images, labels, digit: images[labels == digit].sum(0), "not yet their mean"),
         Wrong(
-            "divided by all",
-            lambda images, labels, digit: (images * (labels == digit)[:, None, None]).float().mean(0),
-            "by all 8 images",
+            "divided by all", lambda images, labels, digit: images[labels == digit].sum(0) / len(images), "all 8 images"
         ),
         Wrong("the digit as a place", lambda images, labels, digit: images[digit].float(), "not a place"),
         Wrong("one image", lambda images, labels, digit: images[labels == digit][0], "alone"),
@@ -226,6 +218,10 @@ class MeanImage(Exercise):
 def nearest_mean(images, means):
     distances = [((images.float() - mean) ** 2).sum((1, 2)) for mean in means]  # ten times (N,)
     return torch.stack(distances, dim=1).argmin(1)
+
+
+def differences(images, means):
+    return images[:, None].float() - means  # (N, 10, 28, 28)
 
 
 class NearestMean(Exercise):
@@ -265,7 +261,8 @@ class NearestMean(Exercise):
 
     def verify(self, answer):
         images, means = self.examples()
-        distances = ((images[:, None].float() - means) ** 2).sum((2, 3))  # (12, 10)
+        apart = differences(images, means)
+        distances = (apart**2).sum((2, 3))  # (12, 10)
         found = tensor(stopped(answer, "images and means", (images.clone(), means.clone()), self.signs))
         require(found.shape != (12, 10), "Ten numbers for each image came out: which digit has the smallest distance?")
         require(found.ndim, "One number came out, and there are 12 images: each needs its digit.")
@@ -274,27 +271,17 @@ class NearestMean(Exercise):
             "Ten numbers came out for 12 images: the smallest is sought among the ten means, not among the images.",
         )
         require(found.shape == (12,), f"Of 12 images, digits of shape (12,) are expected, not {tuple(found.shape)}.")
-        differences = images[:, None].float() - means
         known = [
+            (distances.min(1).values, "These are the smallest distances. *Where* do they stand? That is the digit."),
             (
-                distances.min(1).values,
-                "These are the smallest distances. *Where* do they stand? That is the digit.",
-            ),
-            (
-                differences.sum((2, 3)).argmin(1),
+                apart.sum((2, 3)).argmin(1),
                 "Positive and negative differences cancel, so that a far image can seem near. A distance is never "
                 "negative.",
             ),
-            (differences.sum((2, 3)).abs().argmin(1), "Differences cancel when they are added. Square each one first."),
-            (
-                differences.abs().sum((2, 3)).argmin(1),
-                "These are absolute differences. Squared ones are asked for.",
-            ),
+            (apart.sum((2, 3)).abs().argmin(1), "Differences cancel when they are added. Square each one first."),
+            (apart.abs().sum((2, 3)).argmin(1), "These are absolute differences. Squared ones are asked for."),
             (distances.argmax(1), "These are the digits that are farthest away. The closest are asked for."),
-            (
-                (images[:, None] * means).sum((2, 3)).argmax(1),
-                "Products favour the means with most ink. Take differences.",
-            ),
+            ((images[:, None] * means).sum((2, 3)).argmax(1), "Products favour means with much ink. Take differences."),
         ]
         otherwise = "An image that nearly is one of the means is not read as its digit. Do you use the `means` given?"
         compare(found, distances.argmin(1), known, otherwise)
@@ -309,28 +296,16 @@ class NearestMean(Exercise):
         lambda images, means: np.argmin(((images.numpy()[:, None] - means.numpy()) ** 2).sum((2, 3)), axis=1),
     )
     wrong = (
-        Wrong("cancelling", lambda images, means: (images[:, None] - means).sum((2, 3)).argmin(1), "cancel"),
-        Wrong(
-            "abs too late", lambda images, means: (images[:, None] - means).sum((2, 3)).abs().argmin(1), "Square each"
-        ),
-        Wrong(
-            "absolute",
-            lambda images, means: (images[:, None] - means).abs().sum((2, 3)).argmin(1),
-            "absolute differences",
-        ),
-        Wrong("distances", lambda images, means: ((images[:, None] - means) ** 2).sum((2, 3)), "smallest distance?"),
-        Wrong(
-            "the smallest itself",
-            lambda images, means: ((images[:, None] - means) ** 2).sum((2, 3)).min(1).values,
-            "*Where* do they stand",
-        ),
-        Wrong("farthest", lambda images, means: ((images[:, None] - means) ** 2).sum((2, 3)).argmax(1), "farthest"),
-        Wrong("wrong axis", lambda images, means: ((images[:, None] - means) ** 2).sum((2, 3)).argmin(0), "ten means"),
-        Wrong("overlap", lambda images, means: (images[:, None] * means).sum((2, 3)).argmax(1), "most ink"),
-        Wrong(
-            "one image", lambda images, means: ((images[0] - means) ** 2).sum((1, 2)).argmin(), "each needs its digit"
-        ),
-        Wrong("no broadcasting", lambda images, means: ((images - means) ** 2).sum((1, 2)).argmin(), "do not fit"),
+        Wrong("cancelling", lambda i, m: differences(i, m).sum((2, 3)).argmin(1), "cancel"),
+        Wrong("abs too late", lambda i, m: differences(i, m).sum((2, 3)).abs().argmin(1), "Square each"),
+        Wrong("absolute", lambda i, m: differences(i, m).abs().sum((2, 3)).argmin(1), "absolute differences"),
+        Wrong("distances", lambda i, m: (differences(i, m) ** 2).sum((2, 3)), "smallest distance?"),
+        Wrong("the smallest", lambda i, m: (differences(i, m) ** 2).sum((2, 3)).min(1).values, "*Where* do they stand"),
+        Wrong("farthest", lambda i, m: (differences(i, m) ** 2).sum((2, 3)).argmax(1), "farthest"),
+        Wrong("wrong axis", lambda i, m: (differences(i, m) ** 2).sum((2, 3)).argmin(0), "ten means"),
+        Wrong("overlap", lambda i, m: (i[:, None] * m).sum((2, 3)).argmax(1), "much ink"),
+        Wrong("one image", lambda i, m: ((i[0] - m) ** 2).sum((1, 2)).argmin(), "each needs its digit"),
+        Wrong("no broadcasting", lambda i, m: ((i - m) ** 2).sum((1, 2)).argmin(), "do not fit"),
         Wrong("always 1", lambda images, means: torch.ones(len(images)), "nearly is one of the means"),
         Wrong("no return", lambda images, means: None, "is there a `return`"),
     )
@@ -354,12 +329,8 @@ class DeadPixels(Exercise):
     @cached_property
     def given(self):
         images = torch.zeros(6, 28, 28, dtype=torch.uint8)
-        images[:, 5:25, 4:22] = (
-            torch.tensor([[0, 40, 250, 0], [0, 0, 255, 9], [80, 0, 0, 0]] * 2)
-            .byte()
-            .repeat(1, 90)[:, :360]
-            .view(6, 20, 18)
-        )
+        images[:, 5:25, 4:22] = torch.arange(6 * 20 * 18).view(6, 20, 18) % 7 // 6 * 250  # ink in a seventh
+        images[:, :, 10] = 0
         return {"images": images}
 
     def verify(self, answer, images):
@@ -499,6 +470,10 @@ def nearest_neighbour(images, known_images, known_labels):
     return known_labels[distances.argmin(1)]
 
 
+def far(images, known):
+    return torch.cdist(images.flatten(1).float(), known.flatten(1).float())  # (N, M)
+
+
 class NearestNeighbour(Exercise):
     id = "01-nearest-neighbour"
     points, minutes = 3, 15
@@ -530,7 +505,7 @@ class NearestNeighbour(Exercise):
         require(found.shape != (3000,), "One answer for each *known* image came out: the other axis is meant.")
         require(found.ndim, "One number came out, and there are 6 images.")
         require(found.shape == (6,), f"For 6 images, labels of shape (6,) are expected, not {tuple(found.shape)}.")
-        distances = torch.cdist(images.flatten(1).float(), known.flatten(1).float())
+        distances = far(images, known)
         means = torch.stack([known[labels == digit].float().mean(0) for digit in range(10)])
         wrapped = ((images[:, None] - known[None]) ** 2).sum((2, 3))
         places_of = "These are the places of the closest known images. Which labels stand there?"
@@ -571,30 +546,16 @@ class NearestNeighbour(Exercise):
         lambda images, known, labels: labels[
             ((images[:, None].float() - known) ** 2).flatten(2).sum(2).min(1).indices
         ].numpy(),
-        lambda images, known, labels: labels[
-            torch.cdist(images.double().view(-1, 784), known.double().view(-1, 784))
-            .topk(1, largest=False)
-            .indices[:, 0]
-        ],
+        lambda images, known, labels: labels[far(images, known).topk(1, largest=False).indices[:, 0]],
     )
     wrong = (
         Wrong("bytes", lambda i, k, n: n[torch.cdist(i.flatten(1), k.flatten(1)).argmin(1)], "wants decimals"),
         Wrong("no rows", lambda i, k, n: n[torch.cdist(i.float(), k.float()).argmin(1)], "compares rows"),
-        Wrong("places", lambda i, k, n: torch.cdist(i.flatten(1).float(), k.flatten(1).float()).argmin(1), "places of"),
-        Wrong("distances", lambda i, k, n: torch.cdist(i.flatten(1).float(), k.flatten(1).float()), "distances to all"),
-        Wrong(
-            "the smallest distance",
-            lambda i, k, n: torch.cdist(i.flatten(1).float(), k.flatten(1).float()).min(1).values,
-            "Whose are they",
-        ),
-        Wrong(
-            "farthest", lambda i, k, n: n[torch.cdist(i.flatten(1).float(), k.flatten(1).float()).argmax(1)], "farthest"
-        ),
-        Wrong(
-            "the other axis",
-            lambda i, k, n: n[torch.cdist(i.flatten(1).float(), k.flatten(1).float()).argmin(0)],
-            "the other axis is meant",
-        ),
+        Wrong("places", lambda i, k, n: far(i, k).argmin(1), "places of"),
+        Wrong("distances", lambda i, k, n: far(i, k), "distances to all"),
+        Wrong("the smallest distance", lambda i, k, n: far(i, k).min(1).values, "Whose are they"),
+        Wrong("farthest", lambda i, k, n: n[far(i, k).argmax(1)], "farthest"),
+        Wrong("the other axis", lambda i, k, n: n[far(i, k).argmin(0)], "the other axis is meant"),
         Wrong("some of the known", lambda i, k, n: nearest_neighbour(i, k[:1000], n[:1000]), "first 1,000"),
         Wrong("other images", lambda i, k, n: torch.arange(len(i)), "do not depend on"),
         Wrong(
