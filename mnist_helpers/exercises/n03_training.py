@@ -79,12 +79,12 @@ GUESSES = (
         "Which of the three curves, A, B or C, belongs to the largest learning rate?",
         Choices(
             {
-                "A": "A jumps: steps that long leap over the valley, and land higher than they began.",
-                "B": "B falls fast, and one may take that for the longest steps. Longer ones leap over the valley.",
-                "C": "C hardly moves, as if it were stuck. Long steps do move: C's are the shortest.",
+                "A": "A hardly moves, as if it were stuck. Long steps do move: these are the shortest.",
+                "B": "B jumps: steps that long leap over the valley, and land higher than they began.",
+                "C": "C falls fast, and one may take that for the longest steps. Longer ones leap over the valley.",
             }
         ),
-        span=("A",),
+        span=("B",),
     ),
     Guess(
         "03-overfitting",
@@ -126,7 +126,7 @@ class Loop(Exercise):
     own = staticmethod(epoch)
     praise = "These lines are the heart of every training program, however large."
     hints = (
-        "Inside the `for` stand four moves: the loss of this batch, clear, backward, step. All four in every round.",
+        "A `for` goes through the batches. Inside it stand four moves: the loss of this batch, clear, backward, step.",
         "`F.cross_entropy` takes the logits of `model(images)` and the `labels`; `backward` belongs to the result.",
         "Clear before `backward`, step after it. Then `append` the loss as a number to the list, and return the list "
         "when the `for` is over, at the depth of the word `for`.",
