@@ -125,7 +125,7 @@ def call(answer, *arguments, **named):
     except (NotYet, NotAnswered):
         raise
     except Exception as error:
-        raise NotYet(f"Your function stopped with {worded(error)}{_where(error, answer)}.") from error
+        raise NotYet(f"Your function stopped with {worded(error)}{_where(error, answer)}.{_plainly(error)}") from error
     if result is Ellipsis:
         raise NotAnswered
     if result is None:
@@ -236,6 +236,13 @@ def _differ(old, new):
 def _close(value, other, within):
     value, other = (torch.as_tensor(one, dtype=torch.float64) for one in (value, other))
     return value.shape == other.shape and bool(((value - other).abs() <= within).all())
+
+
+def _plainly(error):
+    """What an error means, where its own words say nothing to a beginner; or nothing."""
+    if "Boolean value of Tensor" in str(error):
+        return " `if`, `and`, `or`, `not` take a single True or False; for whole tensors there are `&`, `|` and `~`."
+    return ""
 
 
 def _where(error, answer):
