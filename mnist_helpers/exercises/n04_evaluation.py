@@ -204,7 +204,9 @@ class Bootstrap(Exercise):
             once = all(abs(mean - 0.9) < 1e-6 for mean in (middle, *fresh))
             require(not once, "Each repeat holds every image exactly once: the same image must be able to come again.")
             raise NotYet("All repeats are the same draw: draw anew for each one.")
-        require(abs(middle - 0.9) < 0.015, f"Of these answers 90 % are right, and your repeats say {middle:.1%}.")
+        require(
+            abs(middle - 0.9) < 0.015, f"Of these answers 90 % are right, and your repeats say {100 * middle:.1f} %."
+        )
         require(spread < 0.042, "Your repeats scatter too much: draw as many images as there are answers.")
         require(spread > 0.021, "Your repeats scatter too little: the same image may be drawn again, N draws for each.")
 
@@ -371,6 +373,7 @@ class ToldApart(Exercise):
         Wrong("all mistakes", lambda a, b: ((~a).sum(), (~b).sum(), False), "both are wrong"),
         Wrong("disagreements", lambda a, b: ((a != b).sum(), (a != b).sum(), False), "disagree"),
         Wrong("shares", lambda a, b: ((a & ~b).float().mean(), (b & ~a).float().mean(), False), "you count"),
+        Wrong("`and` on tensors", lambda a, b: ((a and not b).sum(), (b and not a).sum(), False), "whole tensors"),
         Wrong("no verdict", lambda a, b: told_apart(a, b)[:2], "verdict"),
         Wrong("no return", lambda a, b: print(end=""), "return"),
     )
@@ -456,6 +459,7 @@ class LowestF1(Exercise):
         return (2 * found / (said + true)).min().item()
 
     def verify(self, answer, lost):
+        require(len(parts(answer)) != 10, "These are ten scores. Which is the lowest?")
         raw = number(answer)
         require(raw < 2 or raw != round(raw) or raw > 9, "Is this a digit? What is asked is its score.")
         value = raw / 100 if 1 < raw <= 100 else raw
@@ -510,7 +514,7 @@ class LowestF1(Exercise):
             Wrong("two digits", self._harmonic(precision.min(), recall.min()), "one digit"),
             Wrong("a digit", 8, "a digit"),
             Wrong("too rough", round(f1.min().item(), 2), "near"),
-            Wrong("ten scores", f1, "One number"),
+            Wrong("ten scores", f1, "ten scores"),
         )
 
 
@@ -641,10 +645,9 @@ class Careful(Exercise):
         answered = found >= 0
         count, mistakes = int(answered.sum()), int((found[answered] != labels[answered]).sum())
         require(count, "It answers nothing: everything is -1.")
-        report = (
-            f"It answers {count / len(labels):.1%} of the images; of these {count:,} answers {mistakes:,} are wrong"
-        )
-        require(mistakes <= 0.002 * count, f"{report}, {mistakes / count:.2%}. At most 0.2 % may be.")
+        share = f"{100 * count / len(labels):.1f} %"
+        report = f"It answers {share} of the images; mistakes in these {count:,} answers: {mistakes:,}"
+        require(mistakes <= 0.002 * count, f"{report}, or {100 * mistakes / count:.2f} %. At most 0.2 % may be wrong.")
         require(count >= 0.9 * len(labels), f"{report}. That is good enough, but at least 90 % must be answered.")
         if not answered.all():
             alone = tensor(call(answer, model, images[(~answered).to(images.device)])) >= 0
@@ -652,7 +655,7 @@ class Careful(Exercise):
                 alone.double().mean() < 0.1, "What it handed over it answers when asked again without the rest. " + FIX
             )
         low, high = mh.wilson_interval(count - mistakes, count)
-        return f"{report}. {self.praise} (95 % interval of the share right: {low:.2%} to {high:.2%}.)"
+        return f"{report}. {self.praise} (95 % interval of its accuracy: {100 * low:.2f} to {100 * high:.2f} %.)"
 
     @cached_property
     def given(self):
