@@ -21,7 +21,7 @@ GUESSES = (
             {
                 "MLP": "An MLP was never told which pixels touch, so a shuffle takes nothing from it.",
                 "CNN": "You asked what each network takes for granted, and one of them counts on neighbours.",
-                "MLP and CNN": "What is a riddle to the eye need not be one to a network that reads a list of 784 numbers.",
+                "MLP and CNN": "A riddle to the eye need not be one to a network that reads a list of 784 numbers.",
                 "neither": "Nothing is lost, true. But a network can be built to look only at what is close together.",
             }
         ),
@@ -85,6 +85,20 @@ GUESSES = (
             }
         ),
         span=("three networks",),
+    ),
+    Guess(
+        "06-students",
+        "Whose student is ahead in the mean of three seeds?",
+        Choices(
+            {
+                "labels": "Plain labels are true, but they make a network chase a certainty that it never reaches.",
+                "smoothed labels": "You trust softness. But these know less than a teacher: only that nothing is sure.",
+                "teacher": "So the story goes, and a soft target does help. Whether the teacher's knowledge does, too, "
+                "is what the control with smoothed labels is for.",
+                "the two soft ones, alike": "You suspected that being soft matters more than what the softness says.",
+            }
+        ),
+        span=("the two soft ones, alike",),
     ),
 )
 
@@ -357,7 +371,7 @@ class LeftEdges(Exercise):
         Wrong("upside down", [[1] * 3, [0] * 3, [-1] * 3], "upper or lower"),
         Wrong("a line detector", [[-1, 2, -1]] * 3, "right edge just as well"),
         Wrong("a line detector, reversed", [[1, -2, 1]] * 3, "right edge just as well"),
-        Wrong("a checkerboard", [[-1, 1, -1], [1, -1, 1], [-1, 1, -1]], "right edge just as well"),
+        Wrong("a checkerboard", [[1, -1, 1], [-1, 1, -1], [1, -1, 1]], "inside a stroke"),
         Wrong("an outline", [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], "right edge just as well"),
         Wrong("no minus", [[0, 1, 2]] * 3, "inside a stroke"),
         Wrong("minus too small", [[-1, 0, 2]] * 3, "inside a stroke"),
@@ -475,7 +489,7 @@ class Welch(Exercise):
         a, b = table["the whole recipe"], table["without augmentation"]
         known = [(wrong, message) for wrong, message in self._mistakes(a, b) if wrong > 0.05]
         require(value > 1e-9, "t is 0 only if the means are the same. Are these two different rows?")
-        require(value > 0.05, "So small a number may be p, the share of such comparisons that luck would make as large; "
+        require(value > 0.05, "So small a number may be p, the share of comparisons that luck would make as large; "
                 "or the means are shares and the deviations per cent. Asked is t.")  # fmt: skip
         for name, row in table.items():
             if row is not a and row is not b:
