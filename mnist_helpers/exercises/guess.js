@@ -1,8 +1,6 @@
 // One question and the browser's own controls for it. A guess goes to the kernel when it is committed, by the button or
 // Enter; what was committed may be changed until the result is there.
 
-let made = 0; // so that labels and names are this question's own
-
 function element(kind, properties = {}, ...children) {
   const made = Object.assign(document.createElement(kind), properties);
   made.append(...children);
@@ -39,7 +37,8 @@ function number(model, name, commit) {
 }
 
 function render({ model, el }) {
-  const name = `digit-guess-${++made}`;
+  // Each question on a page loads this file anew, so a count would give all of them the same name, and one group.
+  const name = `digit-guess-${Math.random().toString(36).slice(2)}`;
   let value;
   const commit = () => {
     const guess = value();
