@@ -28,7 +28,7 @@ GUESSES = (
     ),
     Guess(
         "01-lazy",
-        "In a set with ten times as many ones as other digits: how much does the program read that always answers 1?",
+        "Ten times as many ones as other digits: what share does the program read correctly that always answers 1?",
         Scale(
             0,
             100,
