@@ -2,20 +2,21 @@
 // table. The browser only asks and shows.
 
 const SVG = "http://www.w3.org/2000/svg";
+const KEYS = /^(Arrow|Page|Home|End)/; // of a slider, which JupyterLab would take
 const CELL = { width: 56, height: 28, left: 64, top: 8 };
 let made = 0; // so that labels are this widget's own
 
 function element(kind, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(kind), properties);
-  made.append(...children);
-  return made;
+  const one = Object.assign(document.createElement(kind), properties);
+  one.append(...children);
+  return one;
 }
 
 function drawn(kind, attributes, text = "") {
-  const made = document.createElementNS(SVG, kind);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.textContent = text;
-  return made;
+  const one = document.createElementNS(SVG, kind);
+  for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value);
+  one.textContent = text;
+  return one;
 }
 
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
@@ -96,7 +97,9 @@ function render({ model, el }) {
   model.on("change:answered", tell);
   tell();
   const legend = element("legend", {}, `Reach ${percent(model.get("goal"))} on validation with one epoch`);
-  el.append(element("fieldset", { className: "digit-goal" }, legend, batch.row, rate.row, button, said, results));
+  const all = element("fieldset", { className: "digit-goal" }, legend, batch.row, rate.row, button, said, results);
+  all.addEventListener("keydown", (event) => KEYS.test(event.key) && event.stopPropagation());
+  el.append(all);
   return () => model.off("change:answered", tell);
 }
 

@@ -29,7 +29,7 @@ from .answers import (
     whole,
 )
 from .exercise import Exercise, Wrong
-from .goal import goal_of, one_epoch
+from .goal import goal_of, one_epoch, percent
 from .guess import Guess
 from .loops import BROKEN, Few, Watched, altered, blame, epoch, watched
 from .scales import Choices, Scale
@@ -348,11 +348,12 @@ class ReachGoal(Exercise):
         except (ValueError, FloatingPointError) as error:
             raise NotYet(f"This cannot be trained: {error}.") from error
         goal, steps = goal_of(mnist), -(-len(mnist.train) // whole(batch_size))
-        reached = f"{steps:,} steps reached {accuracy:.1%}, and the goal is {goal:.1%}."
+        reached = f"{steps:,} steps reached {percent(accuracy)}, and the goal is {percent(goal)}."
         few = "So few steps do not get far: what makes them more?"
         many = "There were steps enough. Try another rate, or another batch size beside this one."
         require(accuracy >= goal, f"{reached} {few if batch_size > 256 else many}")
-        return f"{steps:,} steps reached {accuracy:.1%}; the smaller the batch, the smaller the rate that suits it."
+        usual = -(-len(mnist.train) // 512)
+        return f"{steps:,} steps reached {percent(accuracy)}. (Batches of 512 would have made {usual:,} steps.)"
 
     right = ([16, 0.004], torch.tensor([32, 0.008]), np.array([16, 0.002]))
     wrong = (
@@ -620,8 +621,8 @@ class Recipe(Exercise):
         found = [self._accuracy(answer, short, validation, seed) for seed in self.seeds]
         mean = sum(found) / len(found)
         steps = 3 * -(-len(short) // int(answer.get("batch_size", 512)))
-        reached = f"{mean:.1%} on the mean of three seeds ({min(found):.1%} to {max(found):.1%})"
-        message = f"Your recipe makes {steps:,} steps and reaches {reached}. The goal is {self.goal:.0%}."
+        reached = f"{percent(mean)} on the mean of three seeds ({percent(min(found))} to {percent(max(found))})"
+        message = f"Your recipe makes {steps:,} steps and reaches {reached}. The goal is {percent(self.goal)}."
         require(mean >= self.goal, message)
         return f"Your recipe reaches {reached}, and nothing but the recipe has changed."
 
