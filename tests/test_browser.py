@@ -891,6 +891,15 @@ def test_the_mouse_on_a_bar_asks_which_ink_speaks_for_it(pad, model):
     explained(pad, model, 2)
     pad.page.mouse.move(1, 1)
     plain(pad)
+    # Where there is room for two columns, the image is below the pad, and may be out of sight.
+    pad.page.set_viewport_size({"width": 700 if pad.name == "app" else 1024, "height": 768})
+    buttons.nth(2).hover()
+    explained(pad, model, 2)
+    assert pad.part("image").bounding_box()["y"] > pad.surface.bounding_box()["y"] + 100
+    boxes = [pad.part(name).bounding_box() for name in ("shares", "pad")]
+    assert boxes[0] == pytest.approx(boxes[1], abs=4)
+    pad.page.mouse.move(1, 1)
+    plain(pad)
 
 
 def test_keys_ask_which_ink_speaks_for_a_digit(pad, model):
@@ -1297,7 +1306,7 @@ def test_a_second_finger_does_not_draw(touched):
 
 
 def test_a_tap_on_a_bar_asks_which_ink_speaks_for_it_and_the_next_one_ends_it(touched, model):
-    """On a phone without scrolling, and nothing moves: the image and the reason take the places of pad and sentence."""
+    """On a phone without scrolling, and nothing moves: image and reason are where pad and sentence are."""
     touched.draw(SEVEN)
     touched.answers(7)
     buttons = touched.part("bars").locator("button")

@@ -84,8 +84,8 @@ const template = (level) => `
   </details>
   <details data-panel="fool">
     <summary>Fool the network</summary>
-    <p>The network knows ten digits and nothing else. A judge refuses what is unlike them: then you see a “?”. Can you get
-      something past it? Whether it really is no digit, only people can say.</p>
+    <p>The network knows ten digits and nothing else. Its judge says “?” to what is unlike them. Can you get something
+      past it? Whether it really is no digit, only people can say.</p>
     <div class="row">
       <button type="button" data-part="claim">It is no digit!</button>
       <button type="button" data-part="prizes">Download the trophies</button>
