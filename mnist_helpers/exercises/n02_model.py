@@ -339,14 +339,14 @@ class LogitGradient(Written):
         found = found.flatten()
         p, y = logits.softmax(0), F.one_hot(truth, 10)
         known = [
-            (y - p, "All signs are the other way round: a higher logit of the true digit *lowers* the loss."),
+            (y - p, "All signs are the other way round: a higher logit of the true digit lowers the loss."),
             (p, "These are the probabilities. What does the first term, −z of the true digit, add to one of them?"),
             (-y, "This is the first term only. A logit also stands in the sum of the second."),
             (p + y, "The first term has the sign −, and you add it."),
             (p - 1, "You take 1 from all ten. The first term holds only the true digit's logit."),
             ((p - 1) * y, "For a wrong digit you have 0. Yet its logit stands in the sum, and takes belief away."),
             (logits - y, "You take the logits as they are. The second term's derivative is a probability."),
-            (p - truth, "You take away the digit's *name*, 3. It should have said 1 for it, else 0."),
+            (p - truth, "You take away the digit's name, 3. It should have said 1 for it, else 0."),
         ]
         otherwise = f"For the true digit's logit you have {found[truth].item():+.3f}. Which two terms is it made of?"
         compare(found, p - y, known, otherwise, 1e-3)
@@ -366,7 +366,7 @@ class LogitGradient(Written):
         Wrong("only y", lambda logits, truth: -F.one_hot(truth, 10), "first term only"),
         Wrong("1 from all", lambda logits, truth: logits.softmax(0) - 1, "from all ten"),
         Wrong("no softmax", lambda logits, truth: logits - F.one_hot(truth, 10), "as they are"),
-        Wrong("the name", lambda logits, truth: logits.softmax(0) - truth, "digit's *name*"),
+        Wrong("the name", lambda logits, truth: logits.softmax(0) - truth, "digit's name"),
         Wrong("only the truth", lambda logits, truth: (logits.softmax(0) - 1) * F.one_hot(truth, 10), "wrong digit"),
         Wrong("one number", lambda logits, truth: logits.softmax(0)[truth] - 1, "Ten gradients"),
         Wrong("autograd", lambda z, t: torch.func.grad(lambda z: F.cross_entropy(z, t))(z), "autograd at work"),
@@ -393,7 +393,7 @@ class Parameters(Exercise):
         found = whole(answer)
         known = [
             (234_752, "These are the weights. Each neuron stores one number more."),
-            (234_755, "You count one bias for each layer; each *neuron* has its own."),
+            (234_755, "You count one bias for each layer; each neuron has its own."),
             (235_930, "You gave the pixels a bias, too. They are inputs and compute nothing."),
             (394, "These are the neurons, or their biases. Each stores a weight for everything that it reads."),
             (1178, "You counted the pixels and neurons themselves. Each neuron stores many numbers."),
@@ -410,7 +410,7 @@ class Parameters(Exercise):
     right = (235_146, 235_146.0, "235,146", "235146", "235 146", np.int64(235_146), torch.tensor(235_146), [235_146])
     wrong = (
         Wrong("no biases", 234_752, "one number more"),
-        Wrong("a bias a layer", 234_755, "each *neuron*"),
+        Wrong("a bias a layer", 234_755, "each neuron has"),
         Wrong("pixels with a bias", "235,930", "gave the pixels"),
         Wrong("neurons", 394, "These are the neurons"),
         Wrong("circles in a drawing", 1178, "pixels and neurons"),
@@ -435,7 +435,7 @@ class SafeSoftmax(Exercise):
     praise = "e to the power of 0 or less is at most 1, and never too large. PyTorch does the same inside."
     hints = (
         "Which number, taken from 1000, 999 and 0, leaves powers that are all small enough?",
-        "Each row has its own largest logit. `logits.max(1)` gives values *and* places, `logits.amax(1)` the values.",
+        "Each row has its own largest logit. `logits.max(1)` gives values and places, `logits.amax(1)` the values.",
         "To take one number from each row of (N, C), it must have the shape (N, 1): `keepdim=True` keeps the place.",
     )
 
@@ -447,7 +447,7 @@ class SafeSoftmax(Exercise):
         require(not found.isnan().any(), "Even for the small logits of the check your result holds nan.")
         below = usual - usual.amax(1, keepdim=True)
         known = [
-            (usual.softmax(0), "Your columns have the sum 1. Each *row* is an image, so its sum should be 1."),
+            (usual.softmax(0), "Your columns have the sum 1. Each row is an image, so its sum should be 1."),
             (usual.log_softmax(1), "These are logarithms of the probabilities: none is positive."),
             (below, "You have taken the largest away. Powers of e, and a division, are still to come."),
             (below.exp(), "The largest in each row is 1, but the sum is not: divide."),
@@ -487,7 +487,7 @@ class SafeSoftmax(Exercise):
 
     def _by_hand(self, answer, logits):
         instead = "PyTorch's own softmax is safe, indeed. Here write it yourself, from `exp`."
-        with explained("return_types.max", "`max(1)` returns values *and* their places: take its `.values`."):
+        with explained("return_types.max", "`max(1)` returns values and their places: take its `.values`."):
             return by_hand(answer, logits, without={"softmax", "log_softmax"}, instead=instead)
 
     right = (
@@ -649,7 +649,7 @@ class ByHeart(Exercise):
         shape = (len(inputs), 10)
         require(logits.shape == shape, f"The logits' shape is to be {shape}, and it is {tuple(logits.shape)}.")
         start = F.cross_entropy(logits, answers).item()
-        require(start > 1.5, f"Its loss is {start:.2f} before the first step. Make a *new* network in each call.")
+        require(start > 1.5, f"Its loss is {start:.2f} before the first step. Make a new network in each call.")
         sure = (logits >= 0).all() and abs(logits.sum(1) - 1).max() < 1e-3
         require(not sure, "Its outputs are probabilities already: that is the softmax too many.")
         for _ in range(100):
@@ -691,7 +691,7 @@ class ByHeart(Exercise):
             Wrong("a wrong width", lambda: _with_adam(0.1, pool, flat, nn.Linear(196, 5)), "what arrives"),
             Wrong("no optimizer", lambda: small()[0], "two things"),
             Wrong("another's optimizer", lambda: (small()[0], other[1]), "another network"),
-            Wrong("trained before", lambda: once, "*new* network"),
+            Wrong("trained before", lambda: once, "new network"),
         )
 
 
