@@ -406,7 +406,7 @@ def test_without_a_guess_it_says_what_came_out(kept, capsys):
     for guess, outcome, words in (
         (SHARE, torch.tensor(0.808), "It is 80.8\u00a0%."),
         (COUNT, 14, "It is 14\u00a0drawings."),
-        (WHICH, "small", "It is “small”."),
+        (WHICH, "small", "The answer is “small”."),
     ):
         Asked(guess).reveal(outcome)
         assert capsys.readouterr().out == words + "\n"
@@ -419,7 +419,7 @@ def test_what_is_said_belongs_to_the_guess(capsys):
         (SHARE, 30, 0.808, "You said 30\u00a0%; it is 80.8\u00a0%. Low."),
         (SHARE, 80, 0.8, "You said 80\u00a0%, and so it is. High."),
         (COUNT, 3, 14, "You said 3\u00a0drawings; it is 14\u00a0drawings. Many."),
-        (WHICH, "large", "small", "You said “large”; it is “small”. Large is rough."),
+        (WHICH, "large", "small", "You said “large”; the answer is “small”. Large is rough."),
         (WHICH, "small", "small", "You said “small”, and so it is. Small is slow."),
     ):
         asked = Asked(guess)

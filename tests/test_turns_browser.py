@@ -89,6 +89,7 @@ def test_answers_are_folded_until_their_cell_is_run(opened):
     page, _ = opened
     for words in ("share.reveal", "which.reveal", "count.reveal", "1 + 1"):
         expect(cell(page, words).locator(".jp-OutputPlaceholder")).to_be_visible()
+        expect(cell(page, words).locator(".jp-OutputPlaceholder")).not_to_contain_text("It is")  # not its first line
         expect(output(page, words)).to_have_count(0)
     expect(output(page, "no secret")).to_have_text("no secret")
     screenshot(page, "folded")
@@ -107,7 +108,9 @@ def test_a_guess_by_keys_alone(opened):
     slider = page.get_by_role("slider", name="Which share is read correctly?")
     expect(output(page, "share.reveal")).to_have_text("It is 80.8\u00a0%.")
     slider.focus()
-    assert slider.get_attribute("aria-valuetext") == "50\u00a0%"
+    assert slider.get_attribute("aria-valuetext") == "not moved yet"
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Move the slider first.")).to_be_visible()
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
@@ -122,7 +125,7 @@ def test_a_guess_by_keys_alone(opened):
     expect(group.get_by_role("radio", name="the large ones")).to_be_checked()
     expect(group.get_by_role("status")).to_contain_text("“the large ones”")
     run(page, "which.reveal")
-    expect(output(page, "which.reveal")).to_contain_text("You said “the large ones”; it is “the small ones”. They are")
+    expect(output(page, "which.reveal")).to_contain_text("You said “the large ones”; the answer is “the small ones”.")
 
     kept = json.loads((folder / "progress.json").read_text())["guesses"]
     assert kept == {

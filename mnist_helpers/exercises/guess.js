@@ -22,17 +22,18 @@ function number(model, name, commit) {
   const chosen = model.get("chosen");
   const input = element("input", { type: slides ? "range" : "number", id: name, min: low, max: high, step });
   input.setAttribute("aria-label", model.get("question"));
+  let moved = chosen !== null; // the middle, where a slider begins, is nobody's guess
   input.value = chosen ?? (slides ? (low + high) / 2 : "");
   const unit = model.get("unit") ? `\u00a0${model.get("unit")}` : "";
   const shown = element("span", { className: "value", ariaHidden: "true" }); // the control itself is read out
   const show = () => {
-    shown.textContent = slides ? Number(input.value).toLocaleString("en") + unit : unit;
-    input.setAttribute("aria-valuetext", shown.textContent);
+    shown.textContent = !slides ? unit : moved ? Number(input.value).toLocaleString("en") + unit : `? ${unit}`;
+    if (slides) input.setAttribute("aria-valuetext", moved ? shown.textContent : "not moved yet");
   };
-  input.addEventListener("input", show);
+  input.addEventListener("input", () => (moved = true) && show());
   input.addEventListener("keydown", (event) => event.key === "Enter" && commit());
   show();
-  const value = () => (input.value === "" || !input.checkValidity() ? null : Number(input.value));
+  const value = () => (!(slides ? moved : input.value !== "" && input.checkValidity()) ? null : Number(input.value));
   return [[input, shown, element("button", { type: "button", onclick: commit }, "This is my guess")], value];
 }
 
@@ -44,7 +45,8 @@ function render({ model, el }) {
     const guess = value();
     if (guess === null) {
       const kind = Number.isInteger(model.get("step")) ? "whole number" : "number";
-      said.textContent = `A ${kind} from ${model.get("low")} to ${model.get("high")} is needed.`;
+      const range = `A ${kind} from ${model.get("low")} to ${model.get("high")} is needed.`;
+      said.textContent = model.get("kind") === "slider" ? "Move the slider first." : range;
       return;
     }
     model.set("chosen", guess);

@@ -37,11 +37,12 @@ class Guess:
         """What is said once the outcome is known; `guess` is None if there was none."""
         scale = self.scale
         came_out = scale.say(outcome)
+        it_is = f"the answer is {came_out}" if isinstance(scale, Choices) else f"it is {came_out}"
         if guess is None:
-            return f"It is {came_out}."
+            return f"{it_is[0].upper()}{it_is[1:]}."
         if scale.say(guess) == came_out:
             return f"You said {came_out}, and so it is. {scale.idea(guess)}"
-        return f"You said {scale.say(guess)}; it is {came_out}. {scale.idea(guess)}"
+        return f"You said {scale.say(guess)}; {it_is}. {scale.idea(guess)}"
 
     def expects(self, outcome):
         """Whether an outcome is one that a sound notebook can have."""
