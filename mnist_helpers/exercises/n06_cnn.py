@@ -34,7 +34,7 @@ GUESSES = (
             {
                 "A": "Mind the signs: with the pluses below, a sum is large where ink begins, below 0 where it ends.",
                 "B": "Paper under the minuses and ink under the pluses: that is the upper edge of a stroke.",
-                "C": "This one sees the sides of strokes. There, pluses and minuses meet the same ink and cancel.",
+                "C": "This one sees the sides of strokes. There, the pluses and minuses above each other cancel.",
             }
         ),
         span=("B",),
@@ -163,6 +163,7 @@ class Convolve(Exercise):
         Wrong("every third pixel", lambda image, kernel: _everywhere(image, kernel)[::3, ::3], "one pixel"),
         Wrong("whole numbers", lambda image, kernel: _everywhere(image, kernel).int(), "decimals"),
         Wrong("absolute values", lambda image, kernel: _everywhere(image, kernel).abs(), "minus sign"),
+        Wrong("one long row", lambda image, kernel: _everywhere(image, kernel).flatten(), "in a row"),
         Wrong("batch kept", lambda image, kernel: F.conv2d(image[None, None], kernel[None, None]), "[0, 0]"),
         Wrong("too large a slice", lambda image, kernel: (image[:4, :4] * kernel).sum(), "stopped with"),
     )
@@ -178,6 +179,7 @@ class Convolve(Exercise):
             (28, 28): "28×28: your kernel hangs over the edge. Only places where all nine weights meet a pixel count.",
             (26, 26, 3, 3): "These are nine products for each place, not yet added up.",
             (3, 3): "Nine numbers: if these are products, they are not yet added up, and of a single place.",
+            (676,): "676 numbers in a row: a map has 26 rows and 26 columns.",
             (25, 25): "25×25: your loop does not yet reach the last place. `range(25)` ends at 24.",
             (9, 9): "9×9: the kernel moves on by one pixel, not by its own width.",
             (1, 1, 26, 26): "`F.conv2d` keeps a place for the batch and one for the maps: take [0, 0] of it.",
@@ -506,7 +508,7 @@ class Welch(Exercise):
         pairs = torch.tensor([a["values"], b["values"]], dtype=torch.float64)
         apart = pairs[0] - pairs[1]
         return [
-            (gap / (s**2 + r**2) ** 0.5, "The number of runs is missing: each term under the root has its n below."),
+            (gap / (s**2 + r**2) ** 0.5, "The number of runs is missing: divide each term under the root by its n."),
             (gap / (s / n + r / n) ** 0.5, "The deviations are not squared."),
             (gap / (s**2 / n + r**2 / n), "The root is missing."),
             (gap / (s / n**0.5 + r / n**0.5), "You drew the roots first and added then: add first."),
