@@ -22,7 +22,9 @@ def solved(path, cache):
 @pytest.fixture(scope="module")
 def books(request, tmp_path_factory):
     """The notebooks that are asked for, two at a time."""
-    paths = {item.callspec.params["path"] for item in request.session.items if "books" in item.fixturenames}
+    paths = {
+        item.callspec.params["path"] for item in request.session.items if "books" in getattr(item, "fixturenames", ())
+    }
     with ThreadPoolExecutor(2) as pool:
         yield {path: pool.submit(solved, path, tmp_path_factory.mktemp("cache")) for path in sorted(paths)}
 
