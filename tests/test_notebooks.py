@@ -241,6 +241,8 @@ def test_what_answers_a_question_is_folded(book):
 
 def test_a_guess_is_revealed_after_it_was_asked_for(book):
     code = "\n".join(cell.source for cell in cells(book, "code"))
+    asked = re.findall(r"^(\w+) = mh\.guess\(", code, flags=re.MULTILINE)
+    assert len(set(asked)) == len(asked)  # or a cell that is run again would reveal another guess
     for name, id in re.findall(r"^(\w+) = mh\.guess\(\"([^\"]+)\"\)\n\1$", code, flags=re.MULTILINE):
         assert f"{name}.reveal(" in code[code.index(f'mh.guess("{id}")') :], id
     assert code.count("mh.guess(") == code.count(".reveal(") == len(guessed(book))
@@ -485,7 +487,7 @@ def test_the_race_of_05_is_run_by_one_thread(mnist, monkeypatch, capsys):
     used, original, before = set(), mh.predict_logits, torch.get_num_threads()
     monkeypatch.setattr(mh, "predict_logits", lambda *args: used.add(torch.get_num_threads()) or original(*args))
     names = {"mh": mh, "torch": torch, "math": math, "time": time, "mnist": mnist, "model": mh.load_pretrained()}
-    names["guess"] = SimpleNamespace(reveal=float)
+    names["guess_batch"] = SimpleNamespace(reveal=float)
     torch.set_num_threads(2)
     try:
         exec(code_with("05_prediction", "one_by_one"), names)

@@ -109,7 +109,7 @@ def range_test(model, optimizer, batches, rates):
     losses = []
     for rate, (images, labels) in zip(rates, batches, strict=False):
         optimizer.param_groups[0]["lr"] = rate
-        loss = F.cross_entropy(model(images), labels)
+        loss = torch.nn.functional.cross_entropy(model(images), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
