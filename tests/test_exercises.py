@@ -104,7 +104,15 @@ def test_strange_answers_are_refused_and_never_raise(exercise):
         def __repr__(self):
             raise RuntimeError("not to be shown")
 
-    strange = [Hostile(), object, object(), True, {}, [], [[1], [2, 3]], "nonsense", float("nan"), 10**400, 1 + 2j]
+    class Liar(str):
+        @property
+        def __class__(self):
+            raise RuntimeError("what I am is not told")
+
+        def strip(self, *characters):
+            raise RuntimeError("nothing is taken off")
+
+    strange = [Hostile(), Liar("5"), object, object(), True, {}, [], [[1], [2, 3]], "nonsense", float("nan"), 10**400, 1 + 2j]
     strange += [torch.tensor([]), torch.zeros(2, 3, 5), lambda: None, {"a": Hostile()}, len, nothing, EXERCISES, b"7"]
     for answer in strange:
         right, message = exercise.judge(answer)

@@ -209,6 +209,16 @@ def test_results_and_errors_come_through_the_limit():
         within(1, lambda: 1 / 0)
 
 
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, RecursionError, MemoryError])
+def test_an_answer_that_ends_the_program_ends_nothing(error):
+    def ends(numbers):
+        raise error
+
+    right, message = Double().judge(ends)
+    assert right is False
+    assert error.__name__ in message
+
+
 def test_judging():
     one = Double()
     assert one.judge(lambda numbers: numbers + numbers) == (True, "Right. Twice as much.")

@@ -14,7 +14,8 @@ def within(seconds, function, *arguments, **named):
 
     Raises:
         OutOfTime: it took longer.
-        BaseException: whatever it raised.
+        RuntimeError: it raised what ends a program, such as SystemExit.
+        Exception: whatever else it raised.
     """
     outcome = {}
 
@@ -35,4 +36,7 @@ def within(seconds, function, *arguments, **named):
                 thread.join(0.2)
     if "result" in outcome:
         return outcome["result"]
-    raise outcome.get("error") or OutOfTime
+    error = outcome.get("error", OutOfTime())
+    if isinstance(error, Exception | OutOfTime):
+        raise error
+    raise RuntimeError(f"it ended itself with {type(error).__name__}") from error
