@@ -112,8 +112,8 @@ def test_strange_answers_are_refused_and_never_raise(exercise):
         def strip(self, *characters):
             raise RuntimeError("nothing is taken off")
 
-    strange = [Hostile(), Liar("5"), object, object(), True, {}, [], [[1], [2, 3]], "nonsense", float("nan"), 10**400, 1 + 2j]
-    strange += [torch.tensor([]), torch.zeros(2, 3, 5), lambda: None, {"a": Hostile()}, len, nothing, EXERCISES, b"7"]
+    strange = [Hostile(), Liar("5"), object, object(), True, {}, [], [[1], [2, 3]], "nonsense", float("nan"), 10**400]
+    strange += [torch.tensor([]), torch.zeros(2, 3, 5), lambda: None, {"a": Hostile()}, len, nothing, EXERCISES, 1j]
     for answer in strange:
         right, message = exercise.judge(answer)
         assert right is not True
