@@ -13,6 +13,8 @@ import types
 import numpy as np
 import torch
 
+from .plainly import plainly
+
 KNOWN = "course_own"  # the attribute that marks the course's own version of a function
 
 
@@ -125,7 +127,7 @@ def call(answer, *arguments, **named):
     except (NotYet, NotAnswered):
         raise
     except Exception as error:
-        raise NotYet(f"Your function stopped with {worded(error)}{_where(error, answer)}.{_plainly(error)}") from error
+        raise NotYet(f"Your function stopped with {worded(error)}{_where(error, answer)}.{plainly(error)}") from error
     if result is Ellipsis:
         raise NotAnswered
     if result is None:
@@ -186,7 +188,7 @@ def described(answer):
 def worded(error):
     """An error's type and text, on one line; never raises."""
     try:
-        text = " ".join(str(error).split())
+        text = " ".join(str(error).split()).rstrip(".")
     except Exception:
         text = ""
     return type(error).__name__ + (f": {textwrap.shorten(text, 200)}" if text else "")
@@ -236,13 +238,6 @@ def _differ(old, new):
 def _close(value, other, within):
     value, other = (torch.as_tensor(one, dtype=torch.float64) for one in (value, other))
     return value.shape == other.shape and bool(((value - other).abs() <= within).all())
-
-
-def _plainly(error):
-    """What an error means, where its own words say nothing to a beginner; or nothing."""
-    if "Boolean value of Tensor" in str(error):
-        return " `if`, `and`, `or`, `not` take a single True or False; for whole tensors there are `&`, `|` and `~`."
-    return ""
 
 
 def _where(error, answer):

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .answers import call
+from .answers import call, require
 
 
 class Watched(nn.Module):
@@ -19,6 +19,9 @@ class Watched(nn.Module):
         self.layer.bias.register_post_accumulate_grad_hook(lambda parameter: diary.append(("backward", None)))
 
     def forward(self, images):
+        pair = "`model` got a whole batch, a pair: `for images, labels in batches` takes it apart."
+        require(isinstance(images, torch.Tensor), pair)
+        require(images.shape[1:] == (1, 2, 2), "`model` got something else than the images of `batches`.")
         self.diary.append(("asked", images))
         return self.layer(images.flatten(1))
 

@@ -176,7 +176,7 @@ class Loop(Exercise):
         alike = [step.allclose(right, atol=1e-5) for step, right in zip(steps, wanted, strict=False)]
         if alike[0] and not alike[1]:
             added = steps[1].allclose(wanted[0] + wanted[1], atol=1e-5)
-            require(not added, "Step 2 contains the gradient of step 1: clear first, in every round.")
+            require(not added, "Step 2 contains the gradient of step 1: clear first, in every round, with `()`.")
         require(
             len(steps) == 3,
             f"There were 3 batches and {len(steps)} steps: each batch is for one step, the shorter last one, too.",
@@ -196,7 +196,8 @@ class Loop(Exercise):
             raise NotYet(f"You return {said}. Keep each loss in the list, and return the list.")
         require(hasattr(found, "__len__"), f"A list of losses is expected, and this is {described(found)}.")
         require(len(found) > 0, "Your list of losses is empty: `append` each loss to it.")
-        require(len(found) != 1, "Your list holds 1 loss for 3 batches. Is it made anew in every round?")
+        one = "Your list holds 1 loss for 3 batches. Is it made anew in every round, or filled only after the `for`?"
+        require(len(found) != 1, one)
         found = tensor(found, (3,))
         images, labels = batches.batches[0]
         torch.manual_seed(1)
@@ -248,6 +249,11 @@ Loop.wrong = (
     Wrong("step after the loop", altered((STEP, ""), (RETURN, STEP[4:] + RETURN)), "only 1 step"),
     Wrong("the same batch", altered((LOSS, "        images, labels = next(iter(batches))\n" + LOSS)), "same batch"),
     Wrong("a list for each batch", altered((LOSS, "        losses = []\n" + LOSS)), "made anew"),
+    Wrong("kept only the last", altered((KEEP, ""), (RETURN, KEEP[4:] + RETURN)), "only after the `for`"),
+    Wrong("the pair not taken apart", altered(("images, labels in", "images in")), "takes it apart"),
+    Wrong("the labels asked", altered(("model(images)", "model(labels)")), "something else"),
+    Wrong("labels first", altered(("(model(images), labels)", "(labels, model(images))")), "logits first"),
+    Wrong("backward of a plain number", altered(("labels)\n", "labels).item()\n")), "no history"),
     Wrong("losses not kept", altered((KEEP, "")), "empty"),
     Wrong("two epochs", altered(("in batches", "in [*batches, *batches]")), "one pass"),
     Wrong("the last batch left out", altered(("in batches", "in list(batches)[:-1]")), "the shorter last one"),
@@ -480,6 +486,7 @@ class MyStep(Exercise):
             known = [
                 (weight - move, "Your step is right without weight decay, which yours leaves out."),
                 (weight - move + rate * shrunk, "In yours decay makes weights larger. It shrinks them: mind the sign."),
+                (weight - move + shrunk, "In yours decay makes weights larger. It shrinks them: mind the sign."),
                 (weight + move - rate * shrunk, "You go along the gradient, which raises the loss. Which way is down?"),
                 (
                     weight - move - shrunk,
@@ -513,6 +520,7 @@ class MyStep(Exercise):
         Wrong("the move alone", lambda w, g, rate, decay: rate * (g + decay * w), "Where does it arrive"),
         Wrong("decay without the rate", lambda w, g, rate, decay: w - rate * g - decay * w, "not multiplied by"),
         Wrong("decay that grows", lambda w, g, rate, decay: w - rate * (g - decay * w), "mind the sign"),
+        Wrong("added at the end", lambda w, g, rate, decay: w - rate * g + decay * w, "mind the sign"),
         Wrong("the same for all", lambda w, g, rate, decay: w - rate * (g + decay), "The larger, the more"),
         Wrong("decay of the gradient", lambda w, g, rate, decay: w - rate * g * (1 + decay), "weight that shrinks"),
         Wrong("a gradient made up", lambda w, g, rate, decay: w - rate * (2 * w + decay * w), "not what SGD does"),
@@ -546,7 +554,7 @@ class AccuracyOfAll(Exercise):
 
     def verify(self, answer):
         function(answer, "accuracies and sizes")
-        self._try(answer, [1.0, 0.0], [3, 1])
+        self._try(answer, [1.0, 0.0], [6, 2])
         self._try(answer, [1.0, 0.0, 1.0], [3, 1, 2])
         self._try(answer, [0.5, 1.0, 0.25, 0.75], [64, 8, 64, 16])
 
@@ -560,6 +568,7 @@ class AccuracyOfAll(Exercise):
             (correct, "So many images are right. What share is that?"),
             (sum(accuracies) / len(sizes), "That is the mean of the batches: an image in a small batch weighs more."),
             (accuracies[-1], "That is the last batch alone."),
+            (sum(accuracies) / sum(sizes), "You add up shares, and divide by images. How many images are right?"),
             (as_if_full, "You take all batches but the last to be of one size."),
             (1 - correct / sum(sizes), "That is the share of mistakes."),
             (correct / len(sizes), "You divide by how many batches there are. How many images are there?"),
@@ -579,6 +588,7 @@ class AccuracyOfAll(Exercise):
     )
     wrong = (
         Wrong("mean of the batches", lambda accuracies, sizes: sum(accuracies) / len(sizes), "in a small batch"),
+        Wrong("shares by images", lambda accuracies, sizes: sum(accuracies) / sum(sizes), "You add up shares"),
         Wrong("right images, not their share", lambda accuracies, sizes: np.dot(accuracies, sizes), "What share"),
         Wrong("full batches but the last", full_but_the_last, "of one size"),
         Wrong("the last batch", lambda accuracies, sizes: accuracies[-1], "last batch alone"),

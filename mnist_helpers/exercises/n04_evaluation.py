@@ -116,19 +116,24 @@ class AccuracyOfBatches(Exercise):
     )
 
     def verify(self, answer):
-        batches = [self._batch(size, right) for size, right in ((5, 5), (4, 3), (2, 0))]  # 8 of 11
+        batches = [self._batch(size, right) for size, right in ((5, 4), (4, 3), (2, 0))]  # 7 of 11
         found = number(call(function(answer, "batches"), batches))
         known = [
-            ((1 + 3 / 4) / 3, "This is the mean of the batches' accuracies: a batch of 2 weighs as much as one of 5."),
-            (8 / 15, "You divided by 15, as if all 3 batches held 5 images. There are 11: batches differ in length."),
-            (8, "This is the number of right answers: divide it by the number of images."),
-            (8 / 3, "You divided by the number of batches. How many images are there?"),
-            (3 / 11, "This is the share of *wrong* answers."),
-            (1, "Only the first batch was counted: does `return` stand inside the loop?"),
+            (
+                (4 / 5 + 3 / 4) / 3,
+                "This is the mean of the batches' accuracies: a batch of 2 weighs as much as one of 5.",
+            ),
+            (7 / 15, "You divided by 15, as if all 3 batches held 5 images. There are 11: batches differ in length."),
+            (7, "This is the number of right answers: divide it by the number of images."),
+            (7 / 3, "You divided by the number of batches. How many images are there?"),
+            (7 / 2, "You divided by the length of the last batch. How many images are there in all?"),
+            (4 / 11, "This is the share of *wrong* answers."),
+            (1, "All count as right: `len` counts the False, too, and `sum` only the True."),
+            (4 / 5, "Only the first batch was counted: does `return` stand inside the loop?"),
             (0, "Only the last batch was counted: are the numbers set to 0 again in each round?"),
         ]
-        otherwise = f"With 8 right of 11 images in batches of 5, 4 and 2, your function returns {found:g}."
-        compare(found / 100 if abs(found - 800 / 11) < 0.1 else found, 8 / 11, known, otherwise, within=1e-3)
+        otherwise = f"With 7 right of 11 images in batches of 5, 4 and 2, your function returns {found:g}."
+        compare(found / 100 if abs(found - 700 / 11) < 0.1 else found, 7 / 11, known, otherwise, within=1e-3)
 
     def taken(self, answer):
         """The student's function, which here returns a float whatever form it chose."""
@@ -164,6 +169,12 @@ class AccuracyOfBatches(Exercise):
         Wrong(
             "by batches", lambda batches: sum((p == y).sum() for p, y in batches) / len(batches), "number of batches"
         ),
+        Wrong(
+            "divided by the last batch",
+            lambda batches: sum((p == y).sum() for p, y in batches) / len(batches[-1][1]),
+            "the last batch",
+        ),
+        Wrong("len of a mask", lambda batches: sum(len(p == y) for p, y in batches) / 11, "the False, too"),
         Wrong("mistakes", lambda batches: torch.cat([p != y for p, y in batches]).float().mean(), "*wrong*"),
         Wrong("return in the loop", lambda batches: (batches[0][0] == batches[0][1]).float().mean(), "inside the loop"),
         Wrong("counts begun anew", lambda batches: (batches[-1][0] == batches[-1][1]).float().mean(), "each round"),
@@ -175,6 +186,14 @@ class AccuracyOfBatches(Exercise):
 def bootstrap(answers, repeats):
     drawn = torch.randint(len(answers), (repeats, len(answers)))
     return answers[drawn].mean(1)
+
+
+def seeded(answers, repeats):
+    means = []
+    for _ in range(repeats):
+        torch.manual_seed(0)
+        means.append(bootstrap(answers, 1))
+    return torch.cat(means)
 
 
 class Bootstrap(Exercise):
@@ -191,7 +210,8 @@ class Bootstrap(Exercise):
     )
 
     def verify(self, answer):
-        answers = (torch.arange(100) < 90).float()  # 90 % right, so a repeat's standard deviation is 3 points
+        answers = torch.ones(100)  # 90 % right, so a repeat's standard deviation is 3 points
+        answers[[0, 1, 2, 3, 4, 20, 40, 60, 80, 90]] = 0
         shares = tensor(call(function(answer, "answers and repeats"), answers, 400))
         require(shares.numel() != 2, "Two numbers, an interval? All the repeats are wanted; their middle comes later.")
         require(shares.numel() != 1, "This is one number: keep the accuracy of *each* repeat.")
@@ -200,8 +220,8 @@ class Bootstrap(Exercise):
         require(shares.max() <= 1, "An accuracy is a share from 0 to 1, and yours are larger: a mean, not a sum.")
         middle, spread = shares.mean().item(), shares.std().item()
         if spread < 1e-6:
-            fresh = [tensor(call(answer, answers, 2)).mean().item() for _ in range(3)]
-            once = all(abs(mean - 0.9) < 1e-6 for mean in (middle, *fresh))
+            parts = [answers[first:] for first in (0, 10, 50)]  # one draw has the mean of all three only by design
+            once = all(abs(tensor(call(answer, part, 2)).mean() - part.mean()) < 1e-6 for part in parts)
             require(not once, "Each repeat holds every image exactly once: the same image must be able to come again.")
             raise NotYet("All repeats are the same draw: draw anew for each one.")
         require(
@@ -266,6 +286,12 @@ class Bootstrap(Exercise):
             lambda answers, repeats: bootstrap(answers, repeats).quantile(torch.tensor([0.025, 0.975])),
             "interval",
         ),
+        Wrong("the same seed in each repeat", seeded, "draw anew"),
+        Wrong(
+            "from the first ten",
+            lambda answers, repeats: answers[torch.randint(10, (repeats, len(answers)))].mean(1),
+            "your repeats say",
+        ),
         Wrong("one mean", lambda answers, repeats: bootstrap(answers, repeats).mean(), "*each*"),
         Wrong("no return", lambda answers, repeats: print(end=""), "return"),
     )
@@ -280,6 +306,7 @@ def told_apart(first, second):
 
 def yes_or_no(answer):
     """A bool, from True, 1, "yes", an array or a tensor of one."""
+    require(answer is not None, "True or False is still to be said.")
     known = {"true": True, "yes": True, "false": False, "no": False}
     if isinstance(answer, str):
         require(answer.strip().casefold() in known, f"True or False is expected, and this is {answer!r:.40}.")
@@ -312,9 +339,11 @@ class ToldApart(Exercise):
     def verify(self, answer):
         cases = [(50, 12, 20, 8, False), (50, 36, 18, 8, True), (50, 12, 40, 8, True)]
         found = [parts(call(function(answer, "first and second"), *self._networks(*case[:4]))) for case in cases]
-        require(
-            len(found[0]) == 3, f"Three things are expected, two counts and a verdict, and yours are {len(found[0])}."
-        )
+        many = " Are these masks? `sum` counts their True." if len(found[0]) > 50 else ""
+        expected = f"Three things are expected, two counts and a verdict, and yours are {len(found[0])}.{many}"
+        require(len(found[0]) == 3, expected)
+        last = isinstance(found[0][0], bool) and not isinstance(found[0][2], bool)
+        require(not last, "The two counts come first, the verdict last.")
         for (both, first, second, neither, _), (*counts, _) in zip(cases, found, strict=True):
             known = [
                 ((second, first), "The two counts are in the wrong order: only the *first* right comes first."),
@@ -374,6 +403,8 @@ class ToldApart(Exercise):
         Wrong("disagreements", lambda a, b: ((a != b).sum(), (a != b).sum(), False), "disagree"),
         Wrong("shares", lambda a, b: ((a & ~b).float().mean(), (b & ~a).float().mean(), False), "you count"),
         Wrong("`and` on tensors", lambda a, b: ((a and not b).sum(), (b and not a).sum(), False), "whole tensors"),
+        Wrong("masks, not counted", lambda a, b: (a & ~b, b & ~a, False), "Are these masks"),
+        Wrong("the verdict first", lambda a, b: (told_apart(a, b)[2], *told_apart(a, b)[:2]), "the verdict last"),
         Wrong("no verdict", lambda a, b: told_apart(a, b)[:2], "verdict"),
         Wrong("no return", lambda a, b: print(end=""), "return"),
     )
@@ -399,7 +430,7 @@ class SmallTest(Exercise):
         given = parts(answer)
         require(len(given) != 2, "Two ends are an interval. And could it be 99 %? Add True or False.")
         require(len(given) == 3, f"Three things are expected, as in {self.expects}, and yours are {len(given)}.")
-        low, high = (number(end) for end in given[:2])
+        low, high = map(number, given[:2])
         low, high = (low / 100, high / 100) if high > 1.5 else (low, high)
         known = [
             ((0.907, 0.993), "This is the schoolbook's interval, as far up as down from 95 %. Wilson's is not."),
@@ -439,6 +470,7 @@ class SmallTest(Exercise):
         Wrong("not asked back", (0.888, 0.978), "True or False"),
         Wrong("one number", 0.95, "Three things"),
         Wrong("perhaps", (0.888, 0.978, "perhaps"), "True or False"),
+        Wrong("no verdict yet", (0.888, 0.978, None), "still to be said"),
     )
 
 
@@ -461,7 +493,7 @@ class LowestF1(Exercise):
     def verify(self, answer, lost):
         require(len(parts(answer)) != 10, "These are ten scores. Which is the lowest?")
         raw = number(answer)
-        require(raw < 2 or raw != round(raw) or raw > 9, "Is this a digit? What is asked is its score.")
+        require(raw != round(raw) or raw > 9, "Is this a digit? What is asked is its score.")
         value = raw / 100 if 1 < raw <= 100 else raw
         precision, recall, f1 = self._scores(lost)
         known = [
@@ -513,6 +545,7 @@ class LowestF1(Exercise):
             Wrong("mean over digits", f1.mean(), "all ten"),
             Wrong("two digits", self._harmonic(precision.min(), recall.min()), "one digit"),
             Wrong("a digit", 8, "a digit"),
+            Wrong("the digit 1", 1, "a digit"),
             Wrong("too rough", round(f1.min().item(), 2), "near"),
             Wrong("ten scores", f1, "ten scores"),
         )
