@@ -2,7 +2,7 @@
 
     python benchmarks/cnn.py accuracy       test accuracy of the CNN, five seeds
     python benchmarks/cnn.py ablation       the recipe without each of its parts, five seeds each
-    python benchmarks/cnn.py ensemble       ensembles of wider and of larger CNNs, no network in two of them
+    python benchmarks/cnn.py ensemble       ensembles of three wider CNNs, no network in two of them
     python benchmarks/cnn.py distillation   the 109,386-parameter MLP taught by the five CNNs of `accuracy`, five seeds
     python benchmarks/cnn.py ship           seed 0 of `accuracy`, stored as the package's pretrained CNN
 
@@ -18,7 +18,6 @@ from pathlib import Path
 
 import torch
 from hardware import describe, fit, store
-from torch import nn
 
 import mnist_helpers as mh
 from mnist_helpers.atomic import atomic_write
@@ -41,6 +40,7 @@ WITHOUT = {
     "without all three": {"augment": None, "one_cycle": False, "learning_rate": 2e-3, "label_smoothing": 0.0},
 }
 LONGER = RECIPE | {"epochs": 20, "augment": mh.Augmentation(rotation=15, shift=3, scale=0.15, shear=15)}
+WIDTH = 32  # maps of the first layer of an ensemble's networks
 MEMBERS = 3  # networks in an ensemble
 SHIFTS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))  # rows and columns; each member sees every image so moved
 TEACHERS = 5
@@ -48,27 +48,6 @@ COPIES = 100  # augmented copies of the training images that the teacher answers
 STUDENT = {"epochs": 6, "batch_size": 512, "learning_rate": 4e-3, "weight_decay": 0.05}
 PACKAGE = Path(mh.__file__).parent
 NETWORKS = Path(__file__).resolve().parent / "networks"
-
-
-class LargeCNN(nn.Module):
-    """Four blocks of a 7×7 convolution, batch normalisation and ReLU without any pooling, and a linear layer with batch
-    normalisation: the network M7 of An et al. (2020, arXiv:2008.10400) with half of its channels. 581,516 parameters.
-    """
-
-    def __init__(self):
-        super().__init__()
-        layers, inputs = [], 1
-        for outputs in (24, 48, 72, 96):  # maps of 22×22, 16×16, 10×10 and 4×4
-            layers += [nn.Conv2d(inputs, outputs, 7, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
-            inputs = outputs
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * inputs, 10, bias=False), nn.BatchNorm1d(10))
-        self.to(memory_format=torch.channels_last)
-
-    def forward(self, images):
-        return self.layers(images)
-
-
-FAMILIES = {"wide": lambda: mh.CNN(width=32), "large": LargeCNN}  # of the networks in an ensemble
 
 
 def train(name, model, mnist, seed, recipe, train_split=None):
@@ -94,7 +73,7 @@ def new(network, seed, device, **config):
     return network(**config).to(device)
 
 
-def summary(values, digits=3):
+def summary(values, digits=4):
     """Mean, deviation and n of shares, in per cent."""
     per_cent = [100 * value for value in values]
     deviation = statistics.stdev(per_cent) if len(per_cent) > 1 else 0.0
@@ -141,23 +120,21 @@ def ablation(mnist, device, seeds):
 
 def ensemble(mnist, device, seeds):
     """One network and three, each asked once and with shifted views, so that the two remedies can be told apart."""
-    families = {}
-    for name, network in FAMILIES.items():
-        rows = []
-        for seed in range(seeds):
-            networks, seconds = [], 0.0
-            for member in range(MEMBERS * seed, MEMBERS * (seed + 1)):
-                networks.append(new(network, member, device))
-                seconds += sum(train(name, networks[-1], mnist, member, LONGER).seconds)
-            rows.append({"seconds": round(seconds, 1)} | remedies(networks, mnist))
-            print(f"  {name} ensemble {seed}: {rows[-1]['validation']}", flush=True)
-        total = {}
-        for split in ("validation", "test"):
-            total[split] = {kind: summary(flat(row[split][kind] for row in rows)) for kind in rows[0][split]}
-            for kind, one in total[split].items():
-                say(f"{name} CNNs, {kind}, {split} accuracy", one)
-        families[name] = {"parameters": mh.count_parameters(networks[0]), "seeds": rows} | total
-    return {"recipe": shown(LONGER) | {"members": MEMBERS, "shifts": SHIFTS}, "families": families}
+    rows = []
+    for seed in range(seeds):
+        networks, seconds = [], 0.0
+        for member in range(MEMBERS * seed, MEMBERS * (seed + 1)):
+            networks.append(new(mh.CNN, member, device, width=WIDTH))
+            seconds += sum(train("wide", networks[-1], mnist, member, LONGER).seconds)
+        rows.append({"seconds": round(seconds, 1)} | remedies(networks, mnist))
+        print(f"  ensemble {seed}: {rows[-1]['validation']}", flush=True)
+    total = {}
+    for split in ("validation", "test"):
+        total[split] = {kind: summary(flat(row[split][kind] for row in rows)) for kind in rows[0][split]}
+        for kind, one in total[split].items():
+            say(f"CNNs of width {WIDTH}, {kind}, {split} accuracy", one)
+    recipe = shown(LONGER) | {"width": WIDTH, "members": MEMBERS, "shifts": SHIFTS}
+    return {"recipe": recipe, "parameters": mh.count_parameters(networks[0]), "seeds": rows} | total
 
 
 def remedies(networks, mnist):

@@ -50,8 +50,9 @@ GUESSES = (
             bands=(
                 (0.5, "A quarter of the weights, a quarter of the work? So it is if each weight is used once."),
                 (4, "Sharing costs more than that: each weight of the first layer works at 24 · 24 places."),
-                (20, "You saw that a shared weight works at every place of its map."),
-                (30, "Every place counts, but most weights belong to maps of 10×10 or fewer."),
+                (11, "Many places for each weight, that is the idea. Even behind the first pooling it is 10 · 10."),
+                (16, "You saw that a shared weight works at every place of its map."),
+                (30, "Every place counts, but most weights belong to maps of 10×10 or smaller."),
             ),
         ),
         span=(12, 14),
@@ -112,6 +113,14 @@ def convolve(image, kernel):
     return feature_map
 
 
+def _found(answer, *given, also):
+    """What a student's function returns, as a tensor. `also` is what to add to an error that holds these words."""
+    try:
+        return tensor(call(answer, *given))
+    except NotYet as error:
+        raise NotYet(" ".join([str(error), *(more for words, more in also.items() if words in str(error))])) from error
+
+
 def _everywhere(image, kernel, padding=0):
     """The feature map, by PyTorch."""
     return F.conv2d(image[None, None], kernel[None, None], padding=padding)[0, 0]
@@ -119,6 +128,34 @@ def _everywhere(image, kernel, padding=0):
 
 def _patches(image):
     return image.unfold(0, 3, 1).unfold(1, 3, 1)  # (26, 26, 3, 3)
+
+
+def _over_the_edge(image, kernel):
+    feature_map = torch.zeros(28, 28)
+    for row in range(28):
+        for column in range(28):
+            feature_map[row, column] = (image[row : row + 3, column : column + 3] * kernel).sum()
+    return feature_map
+
+
+def _rows_of_one_list(image, kernel):
+    feature_map = [[0] * 26] * 26
+    for row in range(26):
+        for column in range(26):
+            feature_map[row][column] = (image[row : row + 3, column : column + 3] * kernel).sum()
+    return feature_map
+
+
+def _stops_early(image, kernel):
+    feature_map = torch.zeros(26, 26)
+    feature_map[:25, :25] = _everywhere(image, kernel)[:25, :25]
+    return feature_map
+
+
+def _builtin_sum(image, kernel):
+    feature_map = torch.zeros(26, 26)
+    feature_map[0, 0] = sum(image[:3, :3] * kernel)
+    return feature_map
 
 
 def _first_only(image, kernel):
@@ -165,13 +202,23 @@ class Convolve(Exercise):
         Wrong("absolute values", lambda image, kernel: _everywhere(image, kernel).abs(), "minus sign"),
         Wrong("one long row", lambda image, kernel: _everywhere(image, kernel).flatten(), "in a row"),
         Wrong("batch kept", lambda image, kernel: F.conv2d(image[None, None], kernel[None, None]), "[0, 0]"),
-        Wrong("too large a slice", lambda image, kernel: (image[:4, :4] * kernel).sum(), "stopped with"),
+        Wrong("too large a slice", lambda image, kernel: (image[:4, :4] * kernel).sum(), "Is every patch 3×3"),
+        Wrong("over the edge", _over_the_edge, "Is every patch 3×3"),
+        Wrong("the sum of Python", _builtin_sum, "takes one number"),
+        Wrong("matrix product", lambda image, kernel: (_patches(image) @ kernel).sum((2, 3)), "place by place"),
+        Wrong("the last product", lambda image, kernel: _patches(image)[..., 2, 2] * kernel[2, 2], "last product"),
+        Wrong("one list for all rows", _rows_of_one_list, "same row 26 times"),
+        Wrong("stopped early", _stops_early, "row 0, column 25"),
     )
 
     def verify(self, answer):
         image, kernel = torch.rand(28, 28), torch.tensor([[-3.0, 1.0, 2.0], [5.0, -1.0, 0.5], [2.0, -4.0, 7.0]])
+        also = {
+            "must match the size": "Is every patch 3×3, the last ones of a row as well?",
+            "size=[]": "A place of the map takes one number: are all nine added up?",
+        }
         found, right = (
-            tensor(call(function(answer, "an image and a kernel"), image, kernel)),
+            _found(function(answer, "an image and a kernel"), image, kernel, also=also),
             _everywhere(image, kernel),
         )
         said = {
@@ -200,9 +247,14 @@ class Convolve(Exercise):
             (row, too_soon),
             (right.trunc(), "The decimals are cut off: make the map of `torch.zeros`, which is float."),
             (right.abs(), "A sum may be negative: where has its minus sign gone?"),
+            ((_patches(image) @ kernel).sum((2, 3)), "`@` is the product of matrices; here it is place by place, `*`."),
+            (_patches(image)[..., 2, 2] * kernel[2, 2], "That is the last product of the nine alone: `+=` adds up."),
+            (right[-1:].expand(26, 26), "It is the same row 26 times: in `[[0] * 26] * 26` all rows are one list."),
         ]  # fmt: skip
-        at = f"At row 0, column 0 yours is {found[0, 0]:.2f}, and nine products add up to {right[0, 0]:.2f}"
-        compare(found, right, known, f"The shape is right, not yet the values. {at}.", within=1e-3)
+        row, column = divmod(int((~((found - right).abs() <= 1e-3)).flatten().int().argmax()), 26)  # the first amiss
+        at = (f"At row {row}, column {column} yours is {found[row, column]:.2f}, and the nine products add up to "
+              f"{right[row, column]:.2f}")  # fmt: skip
+        compare(found, right, known, f"The shape is right, not yet all values. {at}.", within=1e-3)
 
     def taken(self, answer):
         """As a tensor, whatever form the student's map has."""
@@ -220,14 +272,20 @@ def batch_norm(maps):
     return (maps - mean) / (variance + 1e-5).sqrt()
 
 
-def _normed(axes, power=0.5, tiny=1e-5, centre=True):
+def _normed(axes, power=0.5, tiny=1e-5, centre=True, correction=0):
     """A version of `batch_norm` with other axes, or another mistake."""
 
     def version(maps):
-        mean, variance = maps.mean(axes, keepdim=True), maps.var(axes, keepdim=True, correction=0)
+        mean, variance = maps.mean(axes, keepdim=True), maps.var(axes, keepdim=True, correction=correction)
         return (maps - mean * centre) / (variance + tiny) ** power
 
     return version
+
+
+def _first_map_only(maps):
+    for one in range(maps.shape[1]):
+        maps[:, one] = (maps[:, one] - maps[:, one].mean()) / (maps[:, one].var() + 1e-5).sqrt()
+        return maps
 
 
 class BatchNorm(Exercise):
@@ -260,26 +318,38 @@ class BatchNorm(Exercise):
         Wrong("nothing added", _normed((0, 2, 3), tiny=0), "divided by 0"),
         Wrong("as it was", lambda maps: maps * 1.0, "as they were"),
         Wrong("the means", lambda maps: maps.mean((0, 2, 3)), "same shape"),
-        Wrong("no keepdim", lambda maps: maps - maps.mean((0, 2, 3)), "stopped with"),
+        Wrong("no keepdim", lambda maps: maps - maps.mean((0, 2, 3)), "keepdim"),
+        Wrong("over the maps", _normed((1,)), "across the maps"),
+        Wrong("over the maps, n - 1", _normed((1,), correction=1), "across the maps"),
+        Wrong("each place by itself, n - 1", _normed((0,), correction=1), "place by itself"),
+        Wrong("brackets", lambda maps: maps - maps.mean((0, 2, 3), True) / maps.std((0, 2, 3), keepdim=True), "brackets"),
+        Wrong("return in the loop", _first_map_only, "inside the loop"),
     )
 
     def verify(self, answer):
         offset, scale = torch.tensor([5.0, -2.0, 0.5]).view(1, 3, 1, 1), torch.tensor([2.0, 0.5, 4.0]).view(1, 3, 1, 1)
         maps = offset + scale * torch.randn(4, 3, 5, 7) + torch.randn(4, 1, 1, 1) + torch.randn(1, 3, 5, 7)
-        found = tensor(call(function(answer, "maps"), maps.clone()))
+        also = {"must match the size": "One number a map has to meet 4 axes: a mean with `keepdim=True` does."}
+        found = _found(function(answer, "maps"), maps.clone(), also=also)
         require(
             found.shape == maps.shape, f"The same shape is expected, {tuple(maps.shape)}, not {tuple(found.shape)}."
         )
-        centred = maps - maps.mean((0, 2, 3), keepdim=True)
+        mean, deviation = maps.mean((0, 2, 3), keepdim=True), maps.std((0, 2, 3), keepdim=True)
+        centred = maps - mean
         known = [
             (maps, "The maps are as they were."),
             (_normed((0, 1, 2, 3))(maps), "You took one mean and one deviation for everything: each map has its own."),
             (_normed((2, 3))(maps), "You treated each image by itself: the batch has to be taken together."),
-            (_normed((0,))(maps), "You treated each place by itself: all places of a map share one mean."),
             (_normed((1, 2, 3))(maps), "You took all maps of an image together: it is all images of a map."),
             (centred / maps.var((0, 2, 3), keepdim=True), "You divided by the variance: the deviation is its root."),
             (centred, "The means are 0; now divide, so that the deviation is 1."),
+            (maps - mean / deviation, "First take the mean away, then divide: that wants brackets."),
+            (_first_map_only(maps.clone()), "Only the first map is done: does `return` stand inside the loop?"),
         ]
+        for n_less in (0, 1):  # the variance of so few differs with what it is divided by
+            by_place, across = (_normed((axis,), correction=n_less)(maps) for axis in (0, 1))
+            known.append((by_place, "You treated each place by itself: all places of a map share one mean."))
+            known.append((across, "You took the mean across the maps, place by place: each map has its own mean."))
         mean, spread = found.mean((0, 2, 3)), found.std((0, 2, 3))
         closest = (
             f"The means of your maps are not 0: {', '.join(f'{one:.2f}' for one in mean)}."
@@ -339,6 +409,7 @@ class Shapes(Exercise):
             (12, "A kernel of 5×5 would leave that. Here it has 7 rows and columns."),
             (13, "A kernel of 3×3 would leave that. Here it has 7 rows and columns."),
             (121, "So many numbers does the map have; asked is one side of it."),
+            (484, "So many numbers does the map have before the pooling; asked is one side, after it."),
             (8, "The pooling comes after the kernel: which of the two comes first makes a difference."),
             (4, "The kernel moves on by one pixel, not by its own width."),
             (2, "The kernel moves on by one pixel, not by its own width."),
@@ -384,7 +455,7 @@ class LeftEdges(Exercise):
         Wrong("5×5", torch.ones(5, 5), "(3, 3)"),
         Wrong("diagonal", [[-2, -1, 0], [-1, 0, 1], [0, 1, 2]], "upper or lower"),
     )
-    praise = "It is largest at left edges, and answers neither right ones nor the inside of a stroke."
+    praise = "At left edges it is more than twice as large as at right or level ones, or inside a stroke."
 
     @staticmethod
     def own():
@@ -447,7 +518,7 @@ class Frame(Exercise):
 
     def verify(self, answer):
         value, right = number(answer), 28**2 / 24**2
-        require(value < 100, "That is a count. Asked is how many times as many: divide by the number without padding.")
+        require(value < 100, "That is a count, or per cent without its sign. Asked is how many times as many.")
         if abs(value - 1.4) < 1e-6:
             raise NotYet("As far as one can see that may be right; two decimals are asked.")
         frame = "That compares the padded image: what costs work is the places of the map."
@@ -490,6 +561,7 @@ class Welch(Exercise):
         value = abs(number(getattr(answer, "statistic", answer)))  # SciPy's result holds more than t
         a, b = table["the whole recipe"], table["without augmentation"]
         known = [(wrong, message) for wrong, message in self._mistakes(a, b) if wrong > 0.05]
+        known += [(round(self._t(a, b)), "As far as one can see that may be right; give t to one decimal.")]
         require(value > 1e-9, "t is 0 only if the means are the same. Are these two different rows?")
         require(value > 0.05, "So small a number may be p, the share of comparisons that luck would make as large; "
                 "or the means are shares and the deviations per cent. Asked is t.")  # fmt: skip
@@ -519,6 +591,8 @@ class Welch(Exercise):
             ((apart.mean() / (apart.std() / n**0.5)).abs().item(), "This compares the runs in pairs. Run by run they "
              "have only the seed's number in common."),
             (gap, "That is the difference of the means alone."),
+            (self._t(*({key: round(row[key], 2) for key in ("mean", "deviation", "n")} for row in (a, b))),
+             "That comes of the rounded numbers that were printed: take those in `table`."),
         ]  # fmt: skip
 
     @property
@@ -538,6 +612,8 @@ class Welch(Exercise):
             Wrong("subtracted", values[7], "not subtracted"),
             Wrong("paired", values[8], "in pairs"),
             Wrong("no noise", values[9], "means alone"),
+            Wrong("rounded first", values[10], "rounded numbers"),
+            Wrong("no decimal", 3, "one decimal"),
             Wrong("p", 0.028, "may be p"),
             Wrong("another row", self._t(a, c), "one-cycle"),
             Wrong("a row with itself", 0.0, "different rows"),
@@ -572,7 +648,8 @@ class SmallNetwork(Exercise):
     variable = None
     own = staticmethod(small_network)
     hints = (
-        "`mh.CNN(width=8)` is the lesson's network, half as wide. Print its layers: where do its parameters sit?",
+        "Print the layers of the lesson's network with their parameters, as above: where do most of them sit, and what "
+        "would half as many maps change?",
         "The first layer is cheap: 25 weights a map. The later ones cost (maps in) · (maps out) · 9, so they need not "
         "have twice as many maps as the first.",
         "Keep batch normalisation behind each convolution. Pool early, so that it is quick, and let the linear layer "
