@@ -126,7 +126,7 @@ def minutes(book):
     """How long a notebook takes, in minutes: its reading, and with all that there is to write. A sum over words (150 a
     minute), lines of code (11 seconds), questions (35 seconds), figures (30 seconds) and the exercises' own minutes,
     rounded to 5 minutes."""
-    start = next(i for i, cell in enumerate(book.cells) if "## Exercises" in cell.source)
+    start = next(i for i, cell in enumerate(book.cells) if re.search("## (Exercises|Glossary)", cell.source))
     prose = " ".join(cell.source for cell in book.cells[1:start] if cell.cell_type == "markdown")
     code = [cell for cell in book.cells[3:start] if cell.cell_type == "code"]
     lines = sum(bool(re.search(r"\w", line)) for cell in code for line in cell.source.splitlines())

@@ -20,7 +20,7 @@ import torch
 
 import mnist_helpers as mh
 from mnist_helpers.exercises import catalogue
-from scripts.notebooks import NOTEBOOKS, PICTURES, address, asked_in, fold_answers, minutes
+from scripts.notebooks import NOTEBOOKS, PICTURES, PROJECT, address, asked_in, fold_answers, minutes
 
 PATHS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
 APP = NOTEBOOKS / "app.ipynb"  # the web app: a page, not a lesson
@@ -34,6 +34,7 @@ COURSE = [
     "07_robustness",
     "08_tuning",
     "09_scaling",
+    "10_project",
 ]
 IGNORED = "nbval-ignore-output"
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
@@ -166,7 +167,7 @@ def test_the_first_code_cell_fetches_the_package_on_colab(book):
     assert f"git+https://github.com/{address()}" in first
 
 
-# One form for all nine: the opening, what the reader is asked, figures, and the end
+# One form for all: the opening, what the reader is asked, figures, and the end
 
 
 def title(name):
@@ -196,10 +197,21 @@ def test_a_prediction_is_asked_for_right_before_its_result(book):
     assert not re.search(r"\b(Predict|Sketch|Before you run)\b", prose)
 
 
+def is_project(book):
+    """The last notebook has milestones in its flow, in the place of turns and of exercises at the end."""
+    return book.cells[0].source.startswith(f"# {PROJECT} ")
+
+
+def exercises_start(book):
+    """The place of the cell where the exercises begin; in the project, where its flow ends."""
+    heading = "## Glossary\n" if is_project(book) else "## Exercises\n"
+    return next(i for i, cell in enumerate(book.cells) if cell.source.startswith(heading))
+
+
 def turns(book):
     """Where a student does something: the places of the cells in which a guess is asked for or an answer used, before
     the exercises."""
-    start = next(i for i, cell in enumerate(book.cells) if cell.source.startswith("## Exercises\n"))
+    start = exercises_start(book)
     hands_over = re.compile(r"= mh\.guess\(|mh\.exercise\([^)]*\)\.(use|check)\(")
     code = ((i, cell) for i, cell in enumerate(book.cells[:start]) if cell.cell_type == "code")
     return [i for i, cell in code if hands_over.search(cell.source)], start
@@ -214,7 +226,7 @@ def test_the_pen_is_handed_over_five_times(book):
     kinds = [one.kind for one in catalogue.exercises() if one.id in asked_in(book)]
     assert len(places) >= 5
     assert len(guessed(book)) >= 2
-    assert kinds.count("turn") >= 2
+    assert kinds.count("milestone" if is_project(book) else "turn") >= 2
     assert places[0] < 15
     for before, after in zip(places, [*places[1:], start], strict=True):
         assert after - before <= 15
@@ -309,10 +321,13 @@ def test_all_end_alike(path, book):
     assert heading == "## What you now know"
     assert 3 <= len(bullets) <= 5
     assert all(line.startswith("- ") for line in bullets)
-    assert sum(cell.source.startswith("## Exercises\n") for cell in book.cells) == 1
-    start = next(i for i, cell in enumerate(book.cells) if cell.source.startswith("## Exercises\n"))
-    for number, cell in enumerate(cells(nbformat.from_dict({"cells": book.cells[start:-1]}), "markdown"), 1):
-        assert re.search(rf"^\*\*{number}\. [^*]+\.\*\* ", cell.source, re.MULTILINE), cell.source
+    assert sum(cell.source.startswith("## Exercises\n") for cell in book.cells) == (not is_project(book))
+    asked = cells(nbformat.from_dict({"cells": book.cells[exercises_start(book) : -1]}), "markdown")
+    if is_project(book):
+        asked = [cell for cell in cells(book, "markdown") if "**Milestone " in cell.source]
+        assert len(asked) >= 3
+    for number, cell in enumerate(asked, 1):
+        assert re.search(rf"^\*\*(Milestone )?{number}\. [^*]+\.\*\* ", cell.source, re.MULTILINE), cell.source
 
     heading, *terms, links = [line for line in book.cells[-1].source.splitlines() if line]
     assert heading == "## Glossary"
@@ -357,8 +372,10 @@ def test_what_is_not_compared_is_asserted(book):
 def test_unanswered_exercises_say_so(book):
     """Every exercise's check has run without an answer, and has not passed."""
     text = [cell.source for cell in book.cells]
-    start = next(i for i, source in enumerate(text) if "## Exercises" in source)
+    start = next((i for i, source in enumerate(text) if "## Exercises" in source), None)
     exercises = [cell for cell in book.cells[start:] if cell.cell_type == "code"]
+    if is_project(book):  # whose milestones are in the flow
+        exercises = [cell for cell in exercises if "mh.exercise(" in cell.source]
     assert sum("mh.exercise(" in cell.source for cell in exercises) >= 3
     for cell in exercises:
         if "mh.exercise(" in cell.source:

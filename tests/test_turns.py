@@ -4,6 +4,7 @@ import json
 import os
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -313,6 +314,21 @@ def test_hints_come_one_by_one_and_the_solution_after_a_try(capsys):
     one.solution()
     assert capsys.readouterr().out == "total = sum(numbers)\nanswer = total\n"
     assert Double().source == "def double(numbers):\n    return 2 * numbers"
+
+
+def test_a_milestone_shows_no_solution(capsys):
+    class Milestone(Double):
+        id, kind = "", "milestone"
+
+    one = Milestone()
+    for _ in range(2):
+        one.solution()
+        said = " ".join(capsys.readouterr().out.split())
+        assert said.count(".") <= 2  # a sentence, with the name of a file
+        assert "return" not in said
+        one.check(3)
+        capsys.readouterr()
+    assert (Path(mh.__file__).parents[1] / said.split()[-1].rstrip(".")).is_file()
 
 
 def test_an_unknown_name_is_answered_with_those_there_are():

@@ -15,6 +15,7 @@ from . import progress
 from .answers import KNOWN, NotAnswered, NotYet, is_blank, is_own, worded
 from .limit import OutOfTime, within
 
+MARKING = "mnist_helpers/exercises/project_marking.md"
 KINDS = ("turn", "exercise", "open", "milestone")
 
 
@@ -110,9 +111,11 @@ class Exercise:
         say(f"Hint {taken} of {len(self.hints)}: {self.hints[taken - 1]}")
 
     def solution(self):
-        """Print the course's own solution, once an answer was checked."""
+        """Print the course's own solution, once an answer was checked; a milestone has none to show."""
         kept = progress.load()
-        if self.id in kept["attempts"] or self.id in kept["solved"]:
+        if self.kind == "milestone":
+            say(f"A milestone has no solution to show; teachers find what to look for in {MARKING}.")
+        elif self.id in kept["attempts"] or self.id in kept["solved"]:
             print(self.source)
         else:
             say(f"Try once first: the solution is shown after an answer was checked. {self._stuck}")
