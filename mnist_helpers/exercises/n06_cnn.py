@@ -322,7 +322,9 @@ class BatchNorm(Exercise):
         Wrong("over the maps", _normed((1,)), "across the maps"),
         Wrong("over the maps, n - 1", _normed((1,), correction=1), "across the maps"),
         Wrong("each place by itself, n - 1", _normed((0,), correction=1), "place by itself"),
-        Wrong("brackets", lambda maps: maps - maps.mean((0, 2, 3), True) / maps.std((0, 2, 3), keepdim=True), "brackets"),
+        Wrong(
+            "brackets", lambda maps: maps - maps.mean((0, 2, 3), True) / maps.std((0, 2, 3), keepdim=True), "brackets"
+        ),
         Wrong("return in the loop", _first_map_only, "inside the loop"),
     )
 
