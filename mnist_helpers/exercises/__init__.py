@@ -1,7 +1,7 @@
 """The student's turns: what a notebook asks, how an answer is judged, and what is said of it.
 
-`answers → limit → progress → exercise → scales → guess` is the machine; the files named after notebooks hold what is
-asked in them, each by itself; `catalogue → pooled → table` find it and sum it up.
+`plainly → answers → limit → progress → exercise → scales → guess` is the machine; the files named after notebooks hold
+what is asked in them, each by itself; `catalogue → pooled → table` find it and sum it up.
 """
 
 import sys
