@@ -418,7 +418,7 @@ class Luck(Exercise):
             ),
         }
         right, *known = ((int(mask.sum()), message) for message, mask in counts.items())
-        compare(found, right[0], known, f"It is another number of the {len(complete)} complete trials.")
+        compare(found, right[0], known, f"It would have stopped another number of the {len(complete)} complete trials.")
         return f"So many of the {len(complete)} would never have come to their end: that is what waiting is for."
 
     right = (5, "5", np.int64(5))
