@@ -5,8 +5,8 @@ WORDS = {
     "`|` and `~`.",
     "with two bool tensors is not supported": "True and False cannot be subtracted: `&` and `~` combine masks, `sum` "
     "counts them.",
-    "could not infer output dtype": "`mean` takes decimals only: `.float()` makes them of whole numbers, and 1 and 0 of "
-    "True and False.",
+    "could not infer output dtype": "`mean` takes decimals only: `.float()` makes them of whole numbers, and 1 or 0 "
+    "of True or False.",
     "Byte and Float": "Pixels are whole numbers from 0 to 255: `mh.predict_logits` takes them as they are.",
     "not implemented for 'Long'": "`F.cross_entropy` takes the logits first, then the labels.",
     "target with class probabilities": "`F.cross_entropy` takes the logits, all ten for each image, and not a digit.",
