@@ -94,10 +94,10 @@ GUESSES = (
         "Which digit do the ten averages read worst?",
         Choices(
             {
-                "1": "It has the least ink, but nearly everybody writes it alike, and that is what an average needs.",
+                "1": "It leans in every way, yet has so little ink that no other average comes closer.",
                 "4": "Most of its mistakes are nines, and beside them it is read well.",
                 "5": "Its writers agree little, so that its average is a haze, and those of 3 and 8 lie close.",
-                "8": "Two loops look complicated, yet they stand in much the same place in every 8.",
+                "8": "Not far off: it is often taken for a 3. But its loops stand in the same place in most eights.",
                 "9": "A 9 is taken for a 4 or a 7 at times, but mostly its loop is where the average has it.",
             }
         ),
@@ -127,6 +127,11 @@ def returning_tensors(answer, dtype):
     return made
 
 
+def bytes_added(images, labels, digit):
+    chosen = [image for image, label in zip(images, labels, strict=True) if label == digit]
+    return sum(chosen) / len(chosen)
+
+
 def mean_image(images, labels, digit):
     return images[labels == digit].float().mean(0)
 
@@ -147,6 +152,7 @@ class MeanImage(Exercise):
         ("Got: Byte", "A mean has decimals, and bytes have none: one of the six moves comes before it."),
         ("Got: Long", "A mean has decimals, and whole numbers have none: one of the six moves comes before it."),
         ("shape of the mask", "The mask does not fit: it needs one True or False an image. Is it made of `labels`?"),
+        ("must match", "The mask has one entry an image: it is no factor, but an index, in square brackets."),
     )
 
     def verify(self, answer):
@@ -157,6 +163,11 @@ class MeanImage(Exercise):
             takes = "images, labels and a digit"
             found = tensor(stopped(answer, takes, (images.clone(), labels.clone(), digit), self.signs))
             require(found.ndim, "One number came out: `mean()` took all axes. Only the one that counts images may go.")
+            mask = (labels == digit).double()
+            require(
+                not torch.equal(found, mask),
+                "This is the mask. Which images does it keep, and what is the mean of those?",
+            )
             require(
                 found.ndim != 1 or len(found) in (len(chosen), len(images), 28),
                 f"{len(found)} single pixels came out: the mask must pick whole images. Is it made of `labels`?",
@@ -167,10 +178,14 @@ class MeanImage(Exercise):
                 "counts the images?",
             )
             require(found.ndim < 3, f"{len(found)} images came out. They are still to be laid on each other.")
-            require(found.shape == (28, 28), f"The shape (28, 28) is expected, and yours is {tuple(found.shape)}.")
+            axes = f"The shape (28, 28) is expected, and yours is {tuple(found.shape)}. Which axis counts the images?"
+            require(found.shape == (28, 28), axes)
+            wrapped = images[labels == digit].sum(0) % 256
+            bytes_only = "Bytes stop at 255 and begin again at 0: 200 + 100 is 44 there. First make decimals, then add."
             known = [
                 (images.float().mean(0), "This is the mean of all images. Only those of one digit are asked for."),
                 (chosen.sum(0), "This is the sum of the images, not yet their mean."),
+                *((wrapped / count, bytes_only) for count in (1, len(chosen), len(images))),
                 (chosen.sum(0) / len(images), f"The sum is right, but divided by all 8 images, not by {len(chosen)}."),
                 (images[digit], f"This is image number {digit} of all. The digit is not a place, but a label."),
                 (chosen[0], "This is the first image of the digit alone."),
@@ -211,6 +226,10 @@ class MeanImage(Exercise):
         Wrong("always the threes", lambda images, labels, digit: mean_image(images, labels, 3), "mean of the threes"),
         Wrong("a mask of pixels", lambda images, labels, digit: images[images == digit].float(), "single pixels"),
         Wrong("not what is given", lambda images, labels, digit: torch.full((28, 28), 33.3), "in its brackets"),
+        Wrong("the mask", lambda images, labels, digit: labels == digit, "This is the mask"),
+        Wrong("a factor", lambda images, labels, digit: ((labels == digit) * images).float().mean(0), "no factor"),
+        Wrong("rows", lambda images, labels, digit: images[labels == digit].float().mean(1), "counts the images"),
+        Wrong("a loop over bytes", lambda images, labels, digit: bytes_added(images, labels, digit), "200 + 100 is 44"),
         Wrong("no return", lambda images, labels, digit: print(end=""), "is there a `return`"),
     )
 
@@ -245,6 +264,13 @@ class NearestMean(Exercise):
             "length 1 between with `images[:, None]`.",
         ),
         ("Got: Byte", "Bytes are whole numbers: one of the six moves gives them decimals."),
+        ("'list' object has no", "A list has no such move, and a tensor has: `torch.stack` makes one of your list."),
+        ("only one element", "`torch.tensor` takes plain numbers. `torch.stack` lays tensors beside each other."),
+        (
+            "Boolean value of Tensor",
+            "Python's `min`, `max` and `if` compare single numbers, and here each is a whole tensor, one entry "
+            "an image. One of the moves finds the smallest entry of each row.",
+        ),
     )
 
     @staticmethod
@@ -264,7 +290,8 @@ class NearestMean(Exercise):
         apart = differences(images, means)
         distances = (apart**2).sum((2, 3))  # (12, 10)
         found = tensor(stopped(answer, "images and means", (images.clone(), means.clone()), self.signs))
-        require(found.shape != (12, 10), "Ten numbers for each image came out: which digit has the smallest distance?")
+        ten = found.shape in ((12, 10), (10, 12))
+        require(not ten, "Ten numbers for each image came out: which digit has the smallest distance?")
         require(found.ndim, "One number came out, and there are 12 images: each needs its digit.")
         require(
             found.shape != (10,),
@@ -300,6 +327,10 @@ class NearestMean(Exercise):
         Wrong("abs too late", lambda i, m: differences(i, m).sum((2, 3)).abs().argmin(1), "Square each"),
         Wrong("absolute", lambda i, m: differences(i, m).abs().sum((2, 3)).argmin(1), "absolute differences"),
         Wrong("distances", lambda i, m: (differences(i, m) ** 2).sum((2, 3)), "smallest distance?"),
+        Wrong("a list", lambda i, m: [((i - mean) ** 2).sum((1, 2)) for mean in m], "smallest distance?"),
+        Wrong("a move of a list", lambda i, m: list((differences(i, m) ** 2).sum((2, 3))).argmin(1), "A list has no"),
+        Wrong("min of a list", lambda i, m: min(((i - mean) ** 2).sum((1, 2)) for mean in m), "single numbers"),
+        Wrong("no stack", lambda i, m: torch.tensor([*(differences(i, m) ** 2).sum((2, 3))]), "plain numbers"),
         Wrong("the smallest", lambda i, m: (differences(i, m) ** 2).sum((2, 3)).min(1).values, "*Where* do they stand"),
         Wrong("farthest", lambda i, m: (differences(i, m) ** 2).sum((2, 3)).argmax(1), "farthest"),
         Wrong("wrong axis", lambda i, m: (differences(i, m) ** 2).sum((2, 3)).argmin(0), "ten means"),
@@ -349,6 +380,10 @@ class DeadPixels(Exercise):
             (empty[0].sum(), "So many are paper in the first image. A dead one is paper in all."),
             (empty.sum() / len(images), "So many are paper in an image on average, but not always the same ones."),
         ]
+        known += [
+            (0, "0 is what such a pixel holds in every image. How many of the 784 places hold nothing else?"),
+            (28, "28 is the number of rows, all that `len` counts. How many entries of the mask are True?"),
+        ]
         known = [(torch.as_tensor(value), message) for value, message in known]
         otherwise = (
             "An image has only 784 pixels."
@@ -374,6 +409,8 @@ class DeadPixels(Exercise):
             Wrong("all paper", (images == 0).sum(), "all images together"),
             Wrong("paper in some image", (images == 0).any(0).sum(), "in at least one image"),
             Wrong("one image", (images[0] == 0).sum(), "in the first image"),
+            Wrong("the smallest sum", images.sum(0).min(), "nothing else"),
+            Wrong("len of the mask", len(images.sum(0) == 0), "all that `len` counts"),
             Wrong("the average", (images == 0).float().sum((1, 2)).mean(), "on average"),
             Wrong("the mask", images.sum(0) == 0, "are True?"),
             Wrong("the mask as an array", (images.sum(0) == 0).numpy(), "are True?"),
@@ -401,12 +438,20 @@ class Denormalize(Exercise):
         "`torch.tensor(6.9999).to(torch.uint8)` is 6, for it cuts. `.round()` before it makes 7.",
     )
 
+    single = "`int` and `round` take one number. A tensor has moves of its own: `.round()`, and `.to(...)` for a dtype."
+    signs = (
+        ("only one element", single),
+        ("__round__", single),
+        ("'astype'", "`astype` belongs to NumPy. A tensor gets another dtype by `.to(...)`."),
+    )
+
     def verify(self, answer):
         images = (torch.arange(3 * 784) % 256).to(torch.uint8).view(3, 28, 28)
         normalised = mh.normalize(images)
-        result = call(function(answer, "normalised images"), normalised.clone())
+        result = stopped(answer, "normalised images", (normalised.clone(),), self.signs)
         found = tensor(result)
         require(found.shape != (3, 1, 28, 28), "The channel, an axis of length 1, is still there.")
+        require(found.shape[:1] != (1,), "Only one of three images came out: `[0]` picks an image, and no axis.")
         require(
             found.ndim != 3 or len(found) == 3,
             f"It returned {len(found):,} images for the 3 it was given: does it use what stands in its brackets?",
@@ -425,6 +470,7 @@ class Denormalize(Exercise):
         )
         steps = [
             ((numbers + 0.1307) * 0.3081 * 255, "The steps are undone in the wrong order: the last one first."),
+            (numbers * 0.3081 + 0.1307 * 255, "Only the mean is multiplied by 255. Where are brackets missing?"),
             (numbers * 0.3081 * 255, "The mean has not been added again."),
             ((numbers + 0.1307) * 255, "The standard deviation has been forgotten."),
             (numbers * 255, "Mean and standard deviation have been forgotten."),
@@ -454,6 +500,11 @@ class Denormalize(Exercise):
         Wrong("no 255", lambda n: (n[:, 0] * 0.3081 + 0.1307).round().byte(), "larger than 1"),
         Wrong("no 255, decimals", lambda n: n[:, 0] * 0.3081 + 0.1307, "larger than 1"),
         Wrong("the order", lambda n: ((n[:, 0] + 0.1307) * 0.3081 * 255).round().clamp(0, 255).byte(), "wrong order"),
+        Wrong("no brackets", lambda n: n[:, 0] * 0.3081 + 0.1307 * 255, "brackets missing"),
+        Wrong("the first image", lambda n: ((n[0] * 0.3081 + 0.1307) * 255).round().byte(), "Only one of three"),
+        Wrong("int", lambda n: int((n * 0.3081 + 0.1307) * 255), "take one number"),
+        Wrong("Python's round", lambda n: round((n * 0.3081 + 0.1307) * 255), "take one number"),
+        Wrong("NumPy's word", lambda n: (n * 0.3081 + 0.1307).astype("uint8"), "belongs to NumPy"),
         Wrong("no mean", lambda n: (n[:, 0] * 0.3081 * 255).round().clamp(0, 255).byte(), "mean has not been added"),
         Wrong("no deviation", lambda n: ((n[:, 0] + 0.1307) * 255).round().clamp(0, 255).byte(), "deviation has been"),
         Wrong("255 alone", lambda n: (n[:, 0] * 255).round().clamp(0, 255).byte(), "Mean and standard deviation"),
@@ -488,9 +539,13 @@ class NearestNeighbour(Exercise):
     rows = "`torch.cdist` compares rows: each image must become one row, (N, 784)."
     signs = (
         ("floating-point", "`torch.cdist` wants decimals, and images are bytes: one of the six moves helps."),
-        ("must match", rows),
+        ("must match", "N images do not fit M known ones. " + rows),
         ("X1 and X2 must have", rows),
         ("at least two dimensions", rows),
+        ("at least 2D", rows + " `flatten()` makes a single one of all."),
+        ("too many indices", "`min(1)` returns two things, the values and their places. Only one of them is an index."),
+        ("out of bounds", "Without an axis, `argmin()` counts through the whole table. Each row has its own smallest."),
+        ("not callable", "An index stands in square brackets; round ones call a function."),
     )
 
     def verify(self, answer, mnist=None):
@@ -551,6 +606,10 @@ class NearestNeighbour(Exercise):
     wrong = (
         Wrong("bytes", lambda i, k, n: n[torch.cdist(i.flatten(1), k.flatten(1)).argmin(1)], "wants decimals"),
         Wrong("no rows", lambda i, k, n: n[torch.cdist(i.float(), k.float()).argmin(1)], "compares rows"),
+        Wrong("one row for all", lambda i, k, n: torch.cdist(i.flatten().float(), k.flatten().float()), "a single one"),
+        Wrong("values and places", lambda i, k, n: n[far(i, k).min(1)], "two things"),
+        Wrong("no axis", lambda i, k, n: n[far(i, k).argmin()], "Without an axis"),
+        Wrong("round brackets", lambda i, k, n: n(far(i, k).argmin(1)), "square brackets"),
         Wrong("places", lambda i, k, n: far(i, k).argmin(1), "places of"),
         Wrong("distances", lambda i, k, n: far(i, k), "distances to all"),
         Wrong("the smallest distance", lambda i, k, n: far(i, k).min(1).values, "Whose are they"),

@@ -1,5 +1,6 @@
 """What notebook 02 asks."""
 
+import math
 from contextlib import contextmanager
 from functools import cached_property, wraps
 
@@ -12,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from .answers import NotYet, call, compare, function, require, tensor, whole
 from .exercise import Exercise, Wrong
 from .guess import Guess
+from .plainly import plainly
 from .scales import Choices, Scale
 
 GUESSES = (
@@ -115,12 +117,21 @@ def by_hand(answer, *arguments, without, instead):
 
 
 @contextmanager
-def explained(words, meaning):
-    """What a student's code stopped with is followed by `meaning`, if `words` stand in it."""
+def explained(*meanings):
+    """What a student's code stopped with is followed by what it means, in the place of what it means in general.
+
+    Args:
+        meanings: pairs of words that stand in the error, and its meaning; the first pair that fits is taken.
+    """
     try:
         yield
     except NotYet as error:
-        raise NotYet(f"{error} {meaning}" if words in str(error) else str(error)) from error
+        meaning = next((meaning for words, meaning in meanings if words in str(error)), "")
+        plain = str(error).removesuffix(plainly(error.__cause__)) if meaning else str(error)
+        raise NotYet(f"{plain} {meaning}".rstrip()) from error
+
+
+RELU = ("name 'relu'", "PyTorch's is `torch.relu`.")
 
 
 class Written(Exercise):
@@ -156,17 +167,24 @@ class Neuron(Written):
     def verify(self, answer):
         x, weights = torch.tensor([1.0, 2.0, -3.0]), torch.tensor([2.0, 1.5, 1.0])
         function(answer, "x, weights and bias")
-        found = tensor(call(answer, x, weights, 0.5)).flatten()
+        with explained(
+            RELU,
+            ("0-d", "One number has no largest: `max` needs a second one to compare it with."),
+            ("ReLU(", "`nn.ReLU` makes a layer. `torch.relu` takes a number, and gives one."),
+        ):
+            found = tensor(call(answer, x, weights, 0.5)).flatten()
         require(len(found) == 1, f"You return {len(found)} numbers, and a neuron gives one: add the products up.")
         case = "For the inputs 1, 2, −3, the weights 2, 1.5, 1 and the bias"
         known = [
             (2, "The bias is missing from your sum."),
+            (7 / 6, "You take the mean of the products; a neuron adds them up."),
             (5.5, "You cut off each product at 0. ReLU comes once, after all is added up."),
             (1.5, "You take the bias away: it is added."),
             (3.5, "You add the bias to each product. It is added once, to their sum."),
         ]
         compare(found.item(), 2.5, known, f"{case} 0.5 yours gives {found.item():g}. What do you get on paper?")
-        found = tensor(call(answer, x, -weights, 0.5)).sum().item()
+        with explained(("returned nothing", "This was for a negative sum: what is to come out then?")):
+            found = tensor(call(answer, x, -weights, 0.5)).sum().item()
         known = [
             (-1.5, "Your neuron passes on a negative sum, −1.5. What does ReLU make of it?"),
             (1.5, "You drop the sign of a negative sum. ReLU makes 0 of it."),
@@ -189,6 +207,12 @@ class Neuron(Written):
         Wrong("bias three times", lambda x, weights, bias: torch.relu((weights * x + bias).sum()), "added once"),
         Wrong("no sum", lambda x, weights, bias: torch.relu(weights * x + bias), "add the products up"),
         Wrong("ReLU of each", lambda x, weights, bias: torch.relu(weights * x).sum() + bias, "each product"),
+        Wrong(
+            "nothing for a negative sum", lambda x, weights, bias: s if (s := weights @ x + bias) > 0 else None, "then?"
+        ),
+        Wrong("a layer", lambda x, weights, bias: nn.ReLU(weights @ x + bias), "makes a layer"),
+        Wrong("the mean", lambda x, weights, bias: torch.relu((weights * x).mean() + bias), "the mean of"),
+        Wrong("the largest of one", lambda x, weights, bias: max(weights @ x + bias), "a second one"),
         Wrong("abs", lambda x, weights, bias: abs(weights @ x + bias), "drop the sign"),
     )
 
@@ -211,18 +235,25 @@ class Bump(Written):
 
     def verify(self, answer):
         t = torch.linspace(-4, 6, 101)
-        with explained("ambiguous", "`max` and `if` want one number; `torch.relu(t)` takes all of t at once."):
+        with explained(RELU, ("ambiguous", "`max` and `if` want one number; `torch.relu(t)` takes all of t at once.")):
             found = tensor(call(function(answer, "t"), t), (101,))
-        left, top, right, height = found[40], found[50], found[-1], found.max()
+        left, top, low, right, height = found[40], found[50], found[60], found[-1], found.max()
         mirrored = found[30] == height and height > 0.5
         require(not mirrored, "Your bump stands at −1. `relu(t + 1)` bends where t + 1 is 0: at t = −1.")
-        require(abs(found[:40]).max() < 1e-4, "Left of 0 your curve is not 0. No ReLU may begin there.")
+        require(abs(found).max() > 1e-4, "Your curve is 0 everywhere: the three ReLUs must bend at different places.")
+        require(abs(found[:40]).max() < 1e-4, "Left of 0 your curve is not 0. Nothing may begin before t = 0.")
         require(abs(left) < 1e-4, f"At t = 0 your curve has the height {left:g}, and is to begin at 0.")
         at_one = f"At t = 1 your curve has the height {top:g}, and is to have 2. How steep is the way up?"
         require(abs(top - 2) < 1e-4, at_one)
-        flat = abs(right - 2) < 1e-4 and abs(found[60] - 2) < 1e-4
-        require(not flat, "Your curve stays at the height 2. To come down, the slope must change by more at t = 1.")
-        require(found[70] > -1e-4, "Your curve comes down, and goes on below 0. What must the slope do at t = 2?")
+        flat = abs(low - 2) < 1e-4
+        stays = "Behind t = 1 your curve stays at the height 2. To come down, the slope must change by more at t = 1."
+        require(not flat, stays)
+        at_two = f"At t = 2 your curve has the height {low:g}, and is to be 0. How steep is the way down from t = 1?"
+        require(abs(low) < 1e-4, at_two)
+        require(
+            found[70] > -1e-4 and right > -1e-4,
+            "Your curve comes down, and goes on below 0. What must the slope do at t = 2?",
+        )
         require(right < 1e-4, f"To the right your curve climbs, to {right:g} at t = 6. What slope is left after t = 2?")
         compare(found, bump(t), [], "Top and ends are right, but between them the sides are not straight.", 1e-4)
 
@@ -238,6 +269,9 @@ class Bump(Written):
         Wrong("one too early", lambda t: 2 * F.relu(t + 1) - 4 * F.relu(t) + 2 * F.relu(t - 1), "Left of 0"),
         Wrong("height 1", lambda t: F.relu(t) - 2 * F.relu(t - 1) + F.relu(t - 2), "How steep"),
         Wrong("a plateau", lambda t: 2 * F.relu(t) - 2 * F.relu(t - 1), "stays at the height 2"),
+        Wrong("a plateau, then down", lambda t: 2 * F.relu(t) - 2 * F.relu(t - 1) - 2 * F.relu(t - 2), "stays at the"),
+        Wrong("too slow", lambda t: 2 * F.relu(t) - 3 * F.relu(t - 1) + F.relu(t - 2), "is to be 0. How steep"),
+        Wrong("one place", lambda t: 2 * F.relu(t) - 4 * F.relu(t) + 2 * F.relu(t), "different places"),
         Wrong("two ReLUs", lambda t: 2 * F.relu(t) - 4 * F.relu(t - 1), "below 0"),
         Wrong("too much at the end", lambda t: 2 * F.relu(t) - 4 * F.relu(t - 1) + 4 * F.relu(t - 2), "climbs"),
         Wrong("a smooth bump", lambda t: torch.where((t > 0) & (t < 2), 4 * t - 2 * t**2, 0.0), "not straight"),
@@ -267,9 +301,14 @@ class CrossEntropy(Written):
         function(answer, "logits and labels")
         instead = "`F.cross_entropy` does it all. Here it is your turn."
         with explained(
-            "IndexError", "A single list of indices, as in `table[labels]`, picks rows: labels are columns."
+            ("out of bounds", "A single list of indices, as in `table[labels]`, picks rows: labels are columns."),
+            ("shape mismatch", "The two lists need the same length: one row and one column for each of the N images."),
+            ("only one element", "`math.log` takes one number. A tensor has a logarithm of its own, `.log()`."),
+            ("builtin_function", "A function is called with brackets: `.log()`."),
+            ("return_types", "`max` finds the largest of each row. Which one belongs to the true digit?"),
+            ("must match", "`labels` say in which column to look. They are nothing to compare probabilities with."),
         ):
-            loss = by_hand(answer, logits, labels, without={"cross_entropy"}, instead=instead)
+            loss = by_hand(answer, logits.clone(), labels, without={"cross_entropy"}, instead=instead)
         p = logits.softmax(1)
         truth = p[torch.arange(4), labels]
         require(loss.shape != (4,), "These are four losses, one for each image. The loss of a batch is their mean.")
@@ -281,6 +320,10 @@ class CrossEntropy(Written):
             (-truth.mean().log(), "First the logarithm of each, then the mean. You do it the other way round."),
             (-p[:, labels].log().mean(), "`[:, labels]` takes all four labels in every row. Each row has its own."),
             (-p.amax(1).log().mean(), "You take the largest probability in each row, whichever digit is the true one."),
+            (
+                -(logits.exp() / logits.exp().sum())[range(4), labels].log().mean(),
+                "You divide by the sum of the whole table. Each row, one image, has its own.",
+            ),
             (-p.log().mean(), "You take all ten probabilities. Only that of the true digit counts."),
             (-logits.softmax(0)[range(4), labels].log().mean(), "Your softmax runs over the images, not the digits."),
             (-p.softmax(1)[range(4), labels].log().mean(), "That is a softmax of a softmax: one is enough."),
@@ -306,6 +349,12 @@ class CrossEntropy(Written):
         Wrong("every label", lambda logits, labels: -logits.softmax(1)[:, labels].log().mean(), "in every row"),
         Wrong("the largest", lambda logits, labels: -logits.softmax(1).amax(1).log().mean(), "largest probability"),
         Wrong("rows", lambda logits, labels: -logits.softmax(1)[labels].log().mean(), "picks rows"),
+        Wrong("too many rows", lambda z, labels: -z.softmax(1)[range(10), labels].log().mean(), "the same length"),
+        Wrong("one sum", lambda z, y: -(z.exp() / z.exp().sum())[range(4), y].log().mean(), "whole table"),
+        Wrong("math.log", lambda z, y: -math.log(z.softmax(1)[range(4), y]), "takes one number"),
+        Wrong("no brackets", lambda z, y: -z.softmax(1)[range(4), y].log, "with brackets"),
+        Wrong("the largest, as a pair", lambda z, y: -z.softmax(1).max(1).log().mean(), "largest of each row"),
+        Wrong("labels compared", lambda z, y: -(z.softmax(1) == y).log().mean(), "nothing to compare"),
         Wrong("all ten", lambda logits, labels: -logits.log_softmax(1).mean(), "Only that of the true digit"),
         Wrong("axis 0", lambda logits, labels: -logits.log_softmax(0)[range(4), labels].mean(), "over the images"),
         Wrong("logits", lambda logits, labels: -logits[range(len(labels)), labels].mean(), "as they are"),
@@ -334,7 +383,12 @@ class LogitGradient(Written):
         logits, truth = torch.tensor([2.0, -1, 0.5, 0, 1, -2, 3, 0.1, 0.2, -0.5]), torch.tensor(3)
         function(answer, "logits and truth")
         by_autograd = "That is autograd at work. The next cell asks it; here find all ten by hand."
-        found = by_hand(answer, logits, truth, without={"backward", "grad"}, instead=by_autograd)
+        with explained(
+            ("Dimension out of range", "`logits` are those of one image: one axis, and its number is 0."),
+            ('"dim"', "Softmax asks for an axis: `logits` has a single one, number 0."),
+            ("and 'list'", "A list cannot be subtracted: make a tensor of it."),
+        ):
+            found = by_hand(answer, logits.clone(), truth, without={"backward", "grad"}, instead=by_autograd)
         require(found.numel() == 10, f"Ten gradients are expected, one for each logit, and you return {found.numel()}.")
         found = found.flatten()
         p, y = logits.softmax(0), F.one_hot(truth, 10)
@@ -348,10 +402,13 @@ class LogitGradient(Written):
             (logits - y, "You take the logits as they are. The second term's derivative is a probability."),
             (p - truth, "You take away the digit's name, 3. It should have said 1 for it, else 0."),
         ]
+        for digit in set(range(10)) - {3}:
+            written_in = f"Here the truth is 3, and you take the 1 from digit {digit}. Is a digit written in?"
+            known.append((p - F.one_hot(torch.tensor(digit), 10), written_in))
         otherwise = f"For the true digit's logit you have {found[truth].item():+.3f}. Which two terms is it made of?"
         compare(found, p - y, known, otherwise, 1e-3)
         other = torch.tensor(6)
-        found = by_hand(answer, logits, other, without=set(), instead="")
+        found = by_hand(answer, logits.clone(), other, without=set(), instead="")
         written_in = "Right if the truth is 3, and wrong if it is 6. Is a digit written in?"
         compare(found, logit_gradient(logits, other), [], written_in, 1e-3)
 
@@ -368,6 +425,9 @@ class LogitGradient(Written):
         Wrong("no softmax", lambda logits, truth: logits - F.one_hot(truth, 10), "as they are"),
         Wrong("the name", lambda logits, truth: logits.softmax(0) - truth, "digit's name"),
         Wrong("only the truth", lambda logits, truth: (logits.softmax(0) - 1) * F.one_hot(truth, 10), "wrong digit"),
+        Wrong("digit 6", lambda logits, truth: logits.softmax(0) - F.one_hot(torch.tensor(6), 10), "from digit 6"),
+        Wrong("axis 1", lambda logits, truth: logits.softmax(1), "one axis"),
+        Wrong("a list", lambda logits, truth: logits.softmax(0) - [0, 0, 0, 1, 0, 0, 0, 0, 0, 0], "A list cannot"),
         Wrong("one number", lambda logits, truth: logits.softmax(0)[truth] - 1, "Ten gradients"),
         Wrong("autograd", lambda z, t: torch.func.grad(lambda z: F.cross_entropy(z, t))(z), "autograd at work"),
     )
@@ -444,11 +504,15 @@ class SafeSoftmax(Exercise):
         usual = torch.tensor([[1.0, 2, 3, -1], [0, 0, 5, 1], [-3, 1, 2, 0]])
         found = self._by_hand(answer, usual)
         require(found.shape == usual.shape, f"The shape is to stay (3, 4), and yours is {tuple(found.shape)}.")
-        require(not found.isnan().any(), "Even for the small logits of the check your result holds nan.")
+        require(not found.isnan().any(), "Even small logits give nan here: where all powers are 0, the sum is 0.")
         below = usual - usual.amax(1, keepdim=True)
         known = [
             (usual.softmax(0), "Your columns have the sum 1. Each row is an image, so its sum should be 1."),
             (usual.log_softmax(1), "These are logarithms of the probabilities: none is positive."),
+            (
+                _over(usual - usual.amax(0)),
+                "You take another number from each column, which changes the result. Within a row it must be the same.",
+            ),
             (below, "You have taken the largest away. Powers of e, and a division, are still to come."),
             (below.exp(), "The largest in each row is 1, but the sum is not: divide."),
             (usual.exp() / usual.exp().sum(), "You divide by the sum of the whole table. Each row has its own."),
@@ -487,7 +551,11 @@ class SafeSoftmax(Exercise):
 
     def _by_hand(self, answer, logits):
         instead = "PyTorch's own softmax is safe, indeed. Here write it yourself, from `exp`."
-        with explained("return_types.max", "`max(1)` returns values and their places: take its `.values`."):
+        with explained(
+            ("return_types.max", "`max(1)` returns values and their places: take its `.values`."),
+            ("must match", "What a row has one of has the shape (N,). To meet (N, C) it must become (N, 1)."),
+            ("ambiguous", "Python's `max` compares single numbers. A tensor has its own, which takes an axis."),
+        ):
             return by_hand(answer, logits, without={"softmax", "log_softmax"}, instead=instead)
 
     right = (
@@ -501,13 +569,16 @@ class SafeSoftmax(Exercise):
         Wrong("naive", lambda logits: logits.exp() / logits.exp().sum(1, keepdim=True), "inf / inf is nan"),
         Wrong("one for all", lambda logits: _over(logits - logits.max()), "whole table"),
         Wrong("the mean", lambda logits: _over(logits - logits.mean(1, keepdim=True)), "is not enough"),
-        Wrong("a fixed number", lambda logits: _over(logits - 1000), "small logits"),
+        Wrong("a fixed number", lambda logits: _over(logits - 1000), "Even small logits"),
         Wrong("axis 0", lambda logits: logits.exp() / logits.exp().sum(0), "Your columns"),
         Wrong("log-softmax", lambda logits: logits - logits.logsumexp(1, keepdim=True), "logarithms"),
         Wrong("no division", lambda logits: (logits - logits.amax(1, keepdim=True)).exp(), "divide"),
         Wrong("no exp", lambda logits: logits - logits.amax(1, keepdim=True), "still to come"),
         Wrong("divided", lambda logits: _over(logits / logits.amax(1, keepdim=True)), "Subtract"),
         Wrong("PyTorch's", lambda logits: logits.softmax(1), "yourself"),
+        Wrong("no keepdim", lambda logits: logits.exp() / logits.exp().sum(1), "(N, 1)"),
+        Wrong("Python's max", lambda logits: _over(logits - max(logits)), "single numbers"),
+        Wrong("one for each column", lambda logits: _over(logits - logits.amax(0)), "Within a row"),
         Wrong("values and places", lambda logits: logits - logits.max(1, keepdim=True), ".values"),
         Wrong("one sum", lambda logits: logits.exp() / logits.exp().sum(), "sum of the whole table"),
     )
@@ -546,7 +617,7 @@ class Twin(Exercise):
         weight, order = torch.randn(128, 784), torch.randperm(784)
         given = weight.clone()
         function(answer, "weight and order")
-        with explained("IndexError", "Rows are neurons, and there are 128; columns are pixels."):
+        with explained(("IndexError", "Rows are neurons, and there are 128; columns are pixels.")):
             found = tensor(call(answer, given, order), weight.shape)
         unharmed = "You changed `weight` itself, and with it the network that was to stay as it is. Return a new one."
         require(torch.equal(given, weight), unharmed)
@@ -620,11 +691,13 @@ class ByHeart(Exercise):
             ends.append(self._train(network, optimizer, inputs, answers))
         worst = max(ends)
         shown = f"After a hundred steps the loss is {', '.join(f'{end:.3f}' for end in ends)} for three starts"
-        require(worst < self.goal, f"{shown}, and is to be below {self.goal} for each. {self._advice(worst)}")
+        positive = bool((network(inputs) >= 0).all())
+        require(worst < self.goal, f"{shown}, and is to be below {self.goal} for each. {self._advice(worst, positive)}")
         return f"With {count:,} parameters it learns 32 images by heart, from each of three starts. How few will do?"
 
     def _new(self, answer):
-        made = call(answer)
+        with explained(("can only optimize", "It is given the network's parameters: `network.parameters()`.")):
+            made = call(answer)
         require(isinstance(made, tuple | list) and len(made) == 2, "Return two things: the network and its optimizer.")
         network, optimizer = made
         require(isinstance(network, nn.Module), "The first of the two is to be a network, an `nn.Module`.")
@@ -642,9 +715,8 @@ class ByHeart(Exercise):
 
     def _train(self, network, optimizer, inputs, answers):
         """The loss after a hundred steps."""
-        with explained(
-            "mat1 and mat2", "(Of the four numbers, the second is what arrives and the third what is expected.)"
-        ):
+        arrives = "(Of the four numbers, the second is what arrives and the third what is expected.)"
+        with explained(("mat1 and mat2", arrives)):
             logits = call(network, inputs)
         shape = (len(inputs), 10)
         require(logits.shape == shape, f"The logits' shape is to be {shape}, and it is {tuple(logits.shape)}.")
@@ -662,7 +734,9 @@ class ByHeart(Exercise):
         require(end != start, "The loss has not moved at all. What learning rate has the optimizer?")
         return end
 
-    def _advice(self, worst):
+    def _advice(self, worst, positive):
+        if positive:
+            return "No logit is negative: does a ReLU stand behind the last layer?"
         if worst > 2:
             return "It has learnt next to nothing: are steps too large or too small, or has a layer too few neurons?"
         return "It is on its way: larger steps, or parameters in another place?"
@@ -687,6 +761,10 @@ class ByHeart(Exercise):
             Wrong(
                 "a softmax", lambda: _with_adam(0.1, pool, flat, nn.Linear(49, 10), nn.Softmax(1)), "softmax too many"
             ),
+            Wrong(
+                "ReLU last", lambda: _with_adam(0.1, pool, flat, nn.Linear(49, 10), nn.ReLU()), "behind the last layer"
+            ),
+            Wrong("no parameters()", lambda: (small()[0], torch.optim.Adam(small()[0])), "network.parameters()"),
             Wrong("nine digits", lambda: _with_adam(0.1, pool, flat, nn.Linear(49, 9)), "logits' shape"),
             Wrong("a wrong width", lambda: _with_adam(0.1, pool, flat, nn.Linear(196, 5)), "what arrives"),
             Wrong("no optimizer", lambda: small()[0], "two things"),
