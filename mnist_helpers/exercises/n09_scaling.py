@@ -12,7 +12,7 @@ import mnist_helpers as mh
 from .answers import NotYet, call, compare, described, function, number, numbers, require, tensor
 from .exercise import Exercise, Wrong
 from .guess import Guess
-from .n03_training import sample
+from .sample import sample
 from .scales import Choices, Scale
 
 GUESSES = (
