@@ -16,6 +16,7 @@ WORDS = {
     "`backward` before that.",
     "'float' object is not iterable": "It is one number: `append` puts one into a list.",
     "'int' object is not iterable": "It is one number: `range` counts up to it.",
+    "a Split takes a slice": "A Split holds images and labels side by side, and is no row of batches.",
     "too many values to unpack": "More came than there are names for. Is it a list, to be gone through with `for`?",
     "cannot access local variable": "It is changed before it has a value: what does it start with?",
 }
