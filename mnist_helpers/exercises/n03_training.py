@@ -345,7 +345,9 @@ class ReachGoal(Exercise):
         return answer
 
     def verify(self, answer, mnist):
-        batch_size, rate = tensor(answer, (2,)).tolist()
+        pair = tensor(answer).flatten()
+        require(len(pair) == 2, "Two numbers are expected: the batch size, then the learning rate.")
+        batch_size, rate = pair.tolist()
         require(batch_size != 0 and rate != 0, "Both numbers must be above 0.")
         swapped = batch_size < 1 <= rate
         require(not swapped, f"The batch size comes first, then the learning rate: ({rate:g}, {batch_size:g})?")
@@ -369,7 +371,7 @@ class ReachGoal(Exercise):
         Wrong("swapped", (0.004, 32), "batch size comes first"),
         Wrong("a rate as for SGD, and more", (32, 1.5), "leaps over"),
         Wrong("a larger batch than there are images", (10**6, 0.004), "cannot be trained"),
-        Wrong("one number", 32, "(2,)"),
+        Wrong("one number", 32, "Two numbers"),
     )
 
 
