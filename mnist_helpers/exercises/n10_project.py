@@ -131,14 +131,22 @@ def share_a_column(alone):
     return any(left[1] + 1 >= right[0] for left, right in pairwise(ends))
 
 
+def whole(digits, rng, gap=None):
+    """A random code whose digits each hang together, as not all of MNIST's do."""
+    while True:
+        page, alone, text = drawn(digits, rng, gap=gap)
+        if all(ndimage.label(layer > 40, np.ones((3, 3)))[1] == 1 for layer in alone):
+            return page, alone, text
+
+
 def pages_to_part(digits, rng):
     """Pairs of what is special about a page, and `(page, its digits alone)`."""
     for special in ("apart", "overlap", "overlap", "overlap", "specks", "specks", "loose", "loose", "grey"):
-        page, alone, _ = drawn(digits, rng, gap=12 if special == "apart" else None)
+        page, alone, _ = whole(digits, rng, gap=12 if special == "apart" else None)
         while special == "overlap" and not share_a_column(alone):
-            page, alone, _ = drawn(digits, rng)
+            page, alone, _ = whole(digits, rng)
         while special == "apart" and share_a_column(alone):
-            page, alone, _ = drawn(digits, rng, gap=12)
+            page, alone, _ = whole(digits, rng, gap=12)
         if special == "specks":
             page = page.copy()
             for _ in range(4):
@@ -242,10 +250,6 @@ def _in_their_boxes(image):
 def _loud(part):
     """An image on the scale from 0 to 255, with paper around it."""
     return np.pad((part * (255 / max(part.max(), 1e-9))).astype(np.uint8), 2)
-
-
-def _numbered(image):
-    return ndimage.label(image > 40)[0]
 
 
 def _by_torch(image):
@@ -356,15 +360,10 @@ class Part(Exercise):
         Wrong("whole boxes", _in_their_boxes, "corner of its neighbour"),
         Wrong("any grey is ink", by_pieces(limit=0), "not quite 0"),
         Wrong("one image", lambda image: image, "A list of images"),
-        Wrong("the pieces' numbers", _numbered, "one for each digit"),
+        Wrong("the pieces' numbers", lambda image: ndimage.label(image > 40)[0], "one for each digit"),
         Wrong("how many", lambda image: len(split_code(image)), "A list of images"),
         Wrong("where they are", _changed(lambda parts, image: [[4, 9]] * 5), "to be an image"),
         Wrong("a part on blank paper", lambda image: split_code(image) or [image], "without ink"),
-        Wrong(
-            "an error on blank paper",
-            lambda image: split_code(image[:, : image.any(0).nonzero()[0][-1] + 2]),
-            "given is blank",
-        ),
     )
 
 
@@ -518,7 +517,6 @@ class Read(Exercise):
         Wrong("a list", _then(list), "Text is expected"),
         Wrong("None for a refusal", _tight(split_code, refusal=None), 'the text "?"'),
         Wrong("other words", _tight(split_code, refusal="not sure"), "Five digits or"),
-        Wrong("stray blanks", _then(" ".join), "Five digits or"),
         Wrong("always refuses", lambda image, model: "?", "100% are refused"),
     )
 
