@@ -23,8 +23,8 @@ GUESSES = (
             unit="times",
             bands=(
                 (2, "The arithmetic is the same, but each call from Python has a price, and a batch pays it once."),
-                (60, "Part of the price is shared, the multiplying is not: a fair thought."),
-                (500, "Only the price of the call is shared; each image still has to be multiplied with all weights."),
+                (60, "The price of the calls is shared, most of the multiplying is not: a fair thought."),
+                (500, "The price of the calls is shared, but each image still has to be multiplied with all weights."),
             ),
         ),
         span=(1.5, 400),
@@ -332,23 +332,29 @@ class Fool(_Drawn):
         drawings = answer if several else [_drawing(answer)]
         if not drawings:
             raise NotAnswered
-        refused = ""
-        for drawing in drawings:
-            _require_new(drawing)
-            twin = _twin(drawing)
-            require(twin is None, f"People would call that a {twin}: draw what nobody calls a digit.")
-            for fit in (True, False):
-                read = mh.predict(model, drawing, fit=fit)
-                verdict = judge(read)
-                if verdict == "sure":
-                    return f"It is read as {read}, and the judge is sure. Whether it is no digit, people say: ask one."
-                refused = refused or f"Read as {read}, but the judge calls it {verdict}."
-        raise NotYet(f"{refused} {NEARER[judge(mh.predict(model, drawings[0]))]}")
+        complaints = []
+        for drawing in drawings:  # one that fools is enough, whatever the others are
+            try:
+                return self._fooled(drawing, model, judge)
+            except NotYet as error:
+                complaints.append(str(error))
+        raise NotYet(complaints[0])
+
+    def _fooled(self, drawing, model, judge):
+        _require_new(drawing)
+        twin = _twin(drawing)
+        require(twin is None, f"People would call that a {twin}: draw what nobody calls a digit.")
+        centred, drawn = (mh.predict(model, drawing, fit=fit) for fit in (True, False))
+        for read in (centred, drawn):
+            if judge(read) == "sure":
+                return f"It is read as {read}, and the judge is sure. Whether it is no digit, people say: ask one."
+        raise NotYet(f"Read as {centred}, but the judge calls it {judge(centred)}. {NEARER[judge(centred)]}")
 
     right = (
         mh.Drawing([[(0.2, 0.1), (0.2, 0.9)], [(0.8, 0.1), (0.8, 0.9)], [(0.2, 0.5), (0.8, 0.5)]]),
         [mh.Drawing(CROSS), mh.Drawing([[(0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8), (0.2, 0.2)]])],
         SimpleNamespace(trophies=[], drawing=mh.Drawing([[(0, 0), (1, 0)], [(0.5, 0), (0.5, 1)]])),
+        [mh.Drawing([[(0.3, 0.25), (0.7, 0.25), (0.45, 0.8)]]), mh.Drawing(own())],  # a 7 among them does no harm
     )
 
     @property
@@ -570,6 +576,7 @@ class Askew(Exercise):
         found = tensor(found)
         require(found.ndim > 0, "Return the image, turned, and not what is read: the check asks the network.")
         require(found.squeeze().shape == (28, 28), f"An image (28, 28) is expected, and yours is {tuple(found.shape)}.")
+        require(found.isfinite().all(), "Some pixels of your image are no numbers (nan): was something divided by 0?")
         require(found.min() >= 0, "Your image goes below 0: return it as it was, from 0 to 255, not normalised.")
         require(found.max() > 1, "Your image's strongest ink is 1 or less: it goes from 0 to 255.")
         return found.squeeze().clamp(0, 255).round().to(torch.uint8)
