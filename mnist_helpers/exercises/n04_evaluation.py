@@ -51,7 +51,7 @@ GUESSES = (
         "Take the answers of which it is at least 90 % sure. How many mistakes are among them?",
         Choices(
             {
-                "more than it expects": "Such a network is called overconfident, and many are; one has to measure.",
+                "more than it expects": "If it were so, it would be called overconfident. Many networks are: measure.",
                 "about as many as it expects": "That would be perfect calibration. Nothing in training asks for it.",
                 "fewer than it expects": "Such a network is too modest. A softmax may err to this side, too.",
             }
