@@ -409,8 +409,8 @@ class Limit(Exercise):
             found = number(call(answer, doubts.clone(), alpha))
         except NotYet as error:
             if "out of range" in str(error) or "out of bounds" in str(error):
-                raise NotYet(f"{error} There are 50 doubts here, and an index beyond them: has n + 1 its brackets, and "
-                             "is it `sort().values` that you index?") from error  # fmt: skip
+                raise NotYet("With 50 doubts your index lies beyond the last: has n + 1 its brackets, and is it "
+                             "`sort().values` that you index?") from error  # fmt: skip
             raise
         known = _known(LIMITS, doubts, alpha)
         known += [(low, "This is the other end of the list: nearly every doubt is larger.") for low in ordered[:8]]
@@ -675,10 +675,10 @@ class Wish(Exercise):
         require(not seen or max(seen) > 1.5, f"{result}. The network was asked about pixels from 0 to 1, which it has "
                 "never seen: is `mh.normalize(255 * pixels)` missing?")  # fmt: skip
         require(granted >= earlier / 2, f"{result}: you are further from your wish. Turn the sign of the step?")
-        require(granted > misled / 3, f"{result}. It says anything but the truth, which is not the "
-                f"wish: whose loss do you change? It should be that of {digit}.")  # fmt: skip
-        raise NotYet(f"{result}; {self.GOAL:.0%} is the goal. Take more steps, small ones, each from where the last "
-                     "one ended.")  # fmt: skip
+        require(granted > misled / 3, f"{result}. It says anything but the truth, which is not the wish: whose loss do "
+                f"you change, and does it fall? That of {digit} should.")  # fmt: skip
+        raise NotYet(f"{result}; {self.GOAL:.0%} is the goal. If it is the loss of {digit} that falls, take more "
+                     "steps, small ones, each from where the last one ended.")  # fmt: skip
 
 
 def read(images, networks):
