@@ -9,6 +9,7 @@ import re
 import textwrap
 import traceback
 import types
+from functools import wraps
 
 import numpy as np
 import torch
@@ -138,6 +139,16 @@ def call(answer, *arguments, **named):
             else "Your function returned nothing: is there a `return`? (What it prints does not count.)"
         )
     return result
+
+
+def converted(answer, form):
+    """A student's function with its results brought into one form by `form`, for the cells that go on with it."""
+
+    @wraps(answer)
+    def in_one_form(*arguments, **named):
+        return form(answer(*arguments, **named))
+
+    return in_one_form
 
 
 def compare(value, right, known, otherwise, within=1e-6):

@@ -1,13 +1,13 @@
 """What notebook 01 asks."""
 
-from functools import cached_property, wraps
+from functools import cached_property
 
 import numpy as np
 import torch
 
 import mnist_helpers as mh
 
-from .answers import NotYet, call, compare, function, number, require, tensor
+from .answers import NotYet, call, compare, converted, function, number, require, tensor
 from .exercise import Exercise, Wrong
 from .guess import Guess
 from .scales import Choices, Scale
@@ -117,16 +117,6 @@ def stopped(answer, takes, arguments, signs):
         raise
 
 
-def returning_tensors(answer, dtype):
-    """A student's function whose results may be arrays or lists, as one that returns tensors."""
-
-    @wraps(answer)
-    def made(*arguments):
-        return tensor(answer(*arguments)).to(dtype)
-
-    return made
-
-
 def bytes_added(images, labels, digit):
     chosen = [image for image, label in zip(images, labels, strict=True) if label == digit]
     return sum(chosen) / len(chosen)
@@ -198,7 +188,7 @@ class MeanImage(Exercise):
             compare(found, chosen.mean(0), known, otherwise, within=0.01)
 
     def taken(self, answer):
-        return returning_tensors(answer, torch.float32)
+        return converted(answer, lambda result: tensor(result).float())
 
     right = (
         lambda images, labels, digit: images.numpy()[labels.numpy() == digit].mean(axis=0),
@@ -314,7 +304,7 @@ class NearestMean(Exercise):
         compare(found, distances.argmin(1), known, otherwise)
 
     def taken(self, answer):
-        return returning_tensors(answer, torch.int64)
+        return converted(answer, lambda result: tensor(result).long())
 
     right = (
         lambda images, means: torch.cdist(images.flatten(1).float(), means.flatten(1)).argmin(1),

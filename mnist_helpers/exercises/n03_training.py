@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from functools import cached_property, wraps
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from .answers import (
     NotYet,
     call,
     compare,
+    converted,
     described,
     function,
     is_blank,
@@ -215,11 +216,7 @@ class Loop(Exercise):
     def taken(self, answer):
         """The student's loop, whose losses are floats in whatever form it returns them."""
 
-        @wraps(answer)
-        def losses_of(model, batches, optimizer):
-            return [float(loss) for loss in answer(model, batches, optimizer)]
-
-        return losses_of
+        return converted(answer, lambda losses: [float(loss) for loss in losses])
 
 
 LOSS, CLEAR, BACKWARD, STEP, KEEP, RETURN = inspect.getsource(epoch).splitlines(keepends=True)[3:]

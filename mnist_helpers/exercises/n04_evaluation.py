@@ -8,7 +8,7 @@ import torch
 
 import mnist_helpers as mh
 
-from .answers import NotYet, call, compare, function, number, require, tensor
+from .answers import NotYet, call, compare, converted, function, number, require, share, tensor
 from .exercise import Exercise, Wrong
 from .guess import Guess
 from .sample import digits
@@ -138,11 +138,7 @@ class AccuracyOfBatches(Exercise):
     def taken(self, answer):
         """The student's function, which here returns a float whatever form it chose."""
 
-        def as_float(batches):
-            share = number(answer(batches))
-            return share / 100 if share > 1 else share
-
-        return as_float
+        return converted(answer, share)
 
     @staticmethod
     def _batch(size, right):
@@ -231,7 +227,7 @@ class Bootstrap(Exercise):
         require(spread > 0.021, "Your repeats scatter too little: the same image may be drawn again, N draws for each.")
 
     def taken(self, answer):
-        return lambda answers, repeats: tensor(answer(answers, repeats)).float()
+        return converted(answer, lambda repeats: tensor(repeats).float())
 
     right = (
         lambda answers, repeats: [answers[torch.randint(len(answers), (len(answers),))].mean() for _ in range(repeats)],

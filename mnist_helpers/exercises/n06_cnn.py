@@ -1,6 +1,6 @@
 """What notebook 06 asks."""
 
-from functools import cached_property, wraps
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from torch import nn
 
 import mnist_helpers as mh
 
-from .answers import NotYet, call, compare, described, function, number, require, tensor, whole, worded
+from .answers import NotYet, call, compare, converted, described, function, number, require, tensor, whole, worded
 from .exercise import Exercise, Wrong
 from .guess import Guess
 from .sample import digits
@@ -260,11 +260,7 @@ class Convolve(Exercise):
     def taken(self, answer):
         """As a tensor, whatever form the student's map has."""
 
-        @wraps(answer)
-        def convolve(image, kernel):
-            return tensor(answer(image, kernel)).float()
-
-        return convolve
+        return converted(answer, lambda maps: tensor(maps).float())
 
 
 def batch_norm(maps):
@@ -366,11 +362,7 @@ class BatchNorm(Exercise):
     def taken(self, answer):
         """As a tensor, whatever form the student's maps have."""
 
-        @wraps(answer)
-        def batch_norm(maps):
-            return tensor(answer(maps)).float()
-
-        return batch_norm
+        return converted(answer, lambda maps: tensor(maps).float())
 
 
 class Shapes(Exercise):

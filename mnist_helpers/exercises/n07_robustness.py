@@ -10,7 +10,7 @@ from torch import nn
 
 import mnist_helpers as mh
 
-from .answers import NotYet, call, compare, function, number, require, tensor, whole
+from .answers import NotYet, call, compare, converted, function, number, require, tensor, whole
 from .exercise import Exercise, Wrong
 from .guess import Guess
 from .sample import digits
@@ -194,7 +194,7 @@ class BestTemperature(Exercise):
 
     def taken(self, answer):
         """As a number, whatever form the student's has."""
-        return wraps(answer)(lambda logits, labels: number(answer(logits, labels)))
+        return converted(answer, number)
 
 
 def fgsm(network, pixels, labels, epsilon):
@@ -426,7 +426,7 @@ class Limit(Exercise):
 
     def taken(self, answer):
         """As a number, whatever form the student's has."""
-        return wraps(answer)(lambda doubts, alpha: torch.tensor(number(answer(doubts, alpha))))
+        return converted(answer, lambda limit: torch.tensor(number(limit)))
 
 
 class HowMany(Exercise):

@@ -1,7 +1,7 @@
 """What notebook 09 asks."""
 
 from collections.abc import Mapping
-from functools import cached_property, wraps
+from functools import cached_property
 from statistics import mean
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 
 import mnist_helpers as mh
 
-from .answers import NotYet, call, compare, described, function, number, numbers, require, tensor
+from .answers import NotYet, call, compare, converted, described, function, number, numbers, require, tensor
 from .exercise import Exercise, Wrong
 from .guess import Guess
 from .sample import sample
@@ -138,11 +138,7 @@ class Combine(Exercise):
         require(unchanged, "The result is right, but a gradient that you were given is changed: make a new tensor.")
 
     def taken(self, answer):
-        @wraps(answer)
-        def made(gradients, sizes):
-            return tensor(answer(gradients, sizes)).float()
-
-        return made
+        return converted(answer, lambda gradient: tensor(gradient).float())
 
     right = (
         lambda gradients, sizes: np.average([one.numpy() for one in gradients], axis=0, weights=sizes),
@@ -257,11 +253,7 @@ class Race(Exercise):
         compare(ratios, plain / other, known, "These are not the ratios of each round's two times.", within=1e-5)
 
     def taken(self, answer):
-        @wraps(answer)
-        def made(measure, plain, other, rounds=5):
-            return tensor(answer(measure, plain, other, rounds=rounds)).tolist()
-
-        return made
+        return converted(answer, lambda times: tensor(times).tolist())
 
     @staticmethod
     def in_rounds(result, extra=1, cut=1):
