@@ -9,7 +9,8 @@ import torch
 
 from .colours import BLUE, GREY
 from .models import MLP, activations
-from .svg import LARGE, MINUS, PLUS, SMALL, Diagram, number, numbers, one_number, percent, plural
+from .plotting import plural
+from .svg import LARGE, MINUS, PLUS, SMALL, Diagram, number, numbers, one_number, percent
 
 FEW = 4  # inputs of a neuron that are shown one by one
 

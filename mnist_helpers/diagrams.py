@@ -6,7 +6,8 @@ import math
 import numpy as np
 
 from .colours import BLUE, GREEN, GREY, ORANGE
-from .svg import LARGE, SMALL, WIDTH, Diagram, decimals_for, number, numbers, one_number, plural
+from .plotting import plural
+from .svg import LARGE, SMALL, WIDTH, Diagram, decimals_for, number, numbers, one_number
 
 
 def draw_splits(mnist):

@@ -46,7 +46,7 @@ def plot_digits(images, titles=None, *, columns=10, ax=None):
     titles = [""] * len(images) if titles is None else [str(title) for title in _list(titles)]
     ax = _tiles(images.cpu().float().numpy(), titles, columns, ax, cmap="gray", vmin=0)
     shown = ", ".join(titles[:20]) + (", ..." if len(titles) > 20 else "")
-    say(f"{_plural(len(images), 'digit image')}{': ' + shown if any(titles) else ''}.")
+    say(f"{plural(len(images), 'digit image')}{': ' + shown if any(titles) else ''}.")
     return ax
 
 
@@ -80,7 +80,7 @@ def plot_pixel_values(images, *, ax=None):
     ax.axvline(mean, color=ORANGE, linestyle="--", label=f"mean {mean:.1f}")
     ax.legend()
     say(
-        f"Pixel values of {_plural(len(images), 'image')}: {counts[0] / len(pixels):.0%} of the pixels are 0, "
+        f"Pixel values of {plural(len(images), 'image')}: {counts[0] / len(pixels):.0%} of the pixels are 0, "
         f"{counts[253:].sum() / len(pixels):.0%} are 253 or more, the mean is {mean:.1f}."
     )
     return ax
@@ -105,7 +105,7 @@ def plot_history(history, *, axes=None):
         ax.grid(alpha=0.3)
         ax.legend()
     say(
-        f"Over {_plural(len(history), 'epoch')} the train loss went from {history.train_loss[0]:.3f} to "
+        f"Over {plural(len(history), 'epoch')} the train loss went from {history.train_loss[0]:.3f} to "
         f"{history.train_loss[-1]:.3f}, the validation loss from {history.validation_loss[0]:.3f} to "
         f"{history.validation_loss[-1]:.3f}; validation accuracy ended at {history.validation_accuracy[-1]:.2%}."
     )
@@ -129,7 +129,7 @@ def plot_confusion(confusion, *, ax=None):
     ax.set(xticks=range(10), yticks=range(10), xlabel="predicted digit", ylabel="true digit")
     true, predicted = divmod(int(mistakes.argmax()), 10)
     worst_of_all = (
-        f"; the most frequent mistake is a {true} read as a {predicted}, {_plural(worst, 'time')}"
+        f"; the most frequent mistake is a {true} read as a {predicted}, {plural(worst, 'time')}"
         if mistakes.any()
         else ""
     )
@@ -199,7 +199,8 @@ def say(sentence):
     print(textwrap.fill(sentence, LINE))
 
 
-def _plural(count, word):
+def plural(count, word):
+    """A count with its noun: "1 image", "5,000 images"."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 

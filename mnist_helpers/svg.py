@@ -166,7 +166,3 @@ def percent(share):
     if 0.9995 <= share < 1:
         return "> 99.9 %"
     return "< 0.1 %" if 0 < share < 0.0005 else f"{share:.1%}".replace("%", " %")
-
-
-def plural(count, word):
-    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -106,13 +106,13 @@ class Exercise:
 
     def hint(self):
         """Print the next hint."""
-        taken = min(progress.load()["hints"].get(self.id, 0) + 1, len(self.hints))
+        taken = min(progress.own()["hints"].get(self.id, 0) + 1, len(self.hints))
         progress.record(lambda kept: kept["hints"].update({self.id: taken}))
         say(f"Hint {taken} of {len(self.hints)}: {self.hints[taken - 1]}")
 
     def solution(self):
         """Print the course's own solution, once an answer was checked; a milestone has none to show."""
-        kept = progress.load()
+        kept = progress.own()
         if self.kind == "milestone":
             say(f"A milestone has no solution to show; teachers find what to look for in {MARKING}.")
         elif self.id in kept["attempts"] or self.id in kept["solved"]:
@@ -125,8 +125,6 @@ class Exercise:
         if self.variable is not None:
             needed = inspect.signature(self.own).parameters
             return self.own(**{name: (named if name in named else self.given)[name] for name in needed})
-        if not isinstance(self.own, types.FunctionType):  # a class
-            return self.own
         marked = types.FunctionType(
             self.own.__code__, self.own.__globals__, self.own.__name__, self.own.__defaults__, self.own.__closure__
         )

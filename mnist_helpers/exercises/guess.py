@@ -71,7 +71,7 @@ class Asked(anywidget.AnyWidget):
         if not shape:
             shape = {"low": scale.low, "high": scale.high, "step": scale.step, "unit": scale.unit}
         super().__init__(question=asked.question, kind=scale.kind, **shape)
-        earlier = progress.load()["guesses"].get(asked.id, {}).get("guess")
+        earlier = progress.own()["guesses"].get(asked.id, {}).get("guess")
         if earlier is not None and scale.holds(earlier):
             self._show(earlier)
         self.observe(self._commit, ["chosen"])

@@ -23,8 +23,18 @@ def progress_file():
     return path / NAME if path.is_dir() else path
 
 
-def load(path=None):
-    """The progress in a file, by default the student's own: a dict with
+def own():
+    """The student's own progress, as `load` returns it. A damaged file is put aside and told of, and counted anew."""
+    path = progress_file()
+    try:
+        return load(path)
+    except ValueError:
+        record(lambda kept: None)
+        return load(path)
+
+
+def load(path):
+    """The progress in a file: a dict with
 
     - `guesses`: by id, a dict with the `guess` and, once revealed, the `outcome`;
     - `attempts` and `hints`: by id, how many wrong answers were checked, how many hints taken;
@@ -33,7 +43,7 @@ def load(path=None):
     Raises:
         ValueError: the file holds something else.
     """
-    path = progress_file() if path is None else Path(path)
+    path = Path(path)
     kept = _unkept.get(path, {})
     if not kept and path.is_file():
         try:
@@ -65,7 +75,8 @@ def _load_or_put_aside(path):
     try:
         return load(path)
     except ValueError as error:
-        aside = path.with_suffix(".damaged.json")
+        places = (path.with_suffix(f".damaged{number}.json") for number in ("", *range(2, 1000)))
+        aside = next(place for place in places if not place.exists())  # an earlier one stays as it is
         os.replace(path, aside)
         _tell_once(path, f"{error}. It is now called {aside.name}, and progress is counted anew.")
         return load(path)

@@ -3,7 +3,7 @@
 import html
 
 from .catalogue import all_guesses, exercises
-from .progress import load
+from .progress import own
 
 COLUMNS = ("notebook", "guesses", "turns", "exercises", "points", "hints")
 
@@ -32,12 +32,8 @@ class Table:
 
 
 def progress():
-    """A table of the guesses made, the turns and exercises solved, the points and the hints taken, by notebook.
-
-    Raises:
-        ValueError: the file with the progress is damaged.
-    """
-    kept = load()
+    """A table of the guesses made, the turns and exercises solved, the points and the hints taken, by notebook."""
+    kept = own()
     rows = []
     for notebook in dict.fromkeys(one.notebook for one in exercises()):
         mine = [one for one in exercises() if one.notebook == notebook]
