@@ -97,7 +97,7 @@ function render({ model, el }) {
   model.on("change:answered", tell);
   tell();
   const legend = element("legend", {}, `Reach ${percent(model.get("goal"))} on validation with one epoch`);
-  const all = element("fieldset", { className: "digit-goal" }, legend, batch.row, rate.row, button, said, results);
+  const all = element("fieldset", { className: "digit-turn digit-goal" }, legend, batch.row, rate.row, button, said, results);
   all.addEventListener("keydown", (event) => KEYS.test(event.key) && event.stopPropagation());
   el.append(all);
   return () => model.off("change:answered", tell);

@@ -48,7 +48,7 @@ class Goal(anywidget.AnyWidget):
     """Two sliders, a button that trains, and what each try has reached."""
 
     _esm = HERE / "goal.js"
-    _css = HERE / "goal.css"
+    _css = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("frame.css", "goal.css"))
     batch_sizes = traitlets.List().tag(sync=True)
     rates = traitlets.List(list(RATES)).tag(sync=True)
     goal = traitlets.Float().tag(sync=True)

@@ -60,7 +60,7 @@ function render({ model, el }) {
   model.on("change:said", tell);
   tell();
   const legend = element("legend", {}, model.get("question"));
-  el.append(element("fieldset", { className: "digit-guess" }, legend, element("div", {}, ...controls), said));
+  el.append(element("fieldset", { className: "digit-turn digit-guess" }, legend, element("div", {}, ...controls), said));
   // Keys belong to the guess: JupyterLab would take Enter and the arrows for commands of the notebook.
   el.addEventListener("focusin", (event) => (event.target.dataset.lmSuppressShortcuts = "true"));
   return () => model.off("change:said", tell);

@@ -55,7 +55,7 @@ class Asked(anywidget.AnyWidget):
     """A `Guess` on the page. Nobody must guess: `reveal` works without one, too."""
 
     _esm = HERE / "guess.js"
-    _css = HERE / "guess.css"
+    _css = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("frame.css", "guess.css"))
     question = traitlets.Unicode().tag(sync=True)
     kind = traitlets.Unicode().tag(sync=True)
     low, high, step = (traitlets.Float().tag(sync=True) for _ in range(3))
